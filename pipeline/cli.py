@@ -1,0 +1,275 @@
+"""The `smart-sensor` command."""
+
+import json
+import logging
+import os
+import runpy
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from pipeline import __version__
+from pipeline.errors import SettingsError, SmartSensorError
+from pipeline.paths import resource
+from pipeline.settings import Settings, get_settings
+from pipeline.timestamps import rfc3339
+
+app = typer.Typer(
+    name="smart-sensor",
+    help="Read, check, score, store and show the readings of a test rig.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+_errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Entry point of the `smart-sensor` command."""
+    run(sys.argv[1:])
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run a command line and exit: 0 done, 1 nothing accepted, 2 bad use, 130 interrupted."""
+    try:
+        app(list(arguments), prog_name="smart-sensor")
+    except SmartSensorError as error:
+        _errors.print(f"smart-sensor: {error}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        _errors.print("smart-sensor: interrupted; what was not finished is not stored")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        print(f"smart-sensor {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def etl(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PATH]...",
+            help="CSV (.gz too) or Parquet files, globs, or - for standard input; "
+            "default: DATA_PATH, or the simulation where it does not exist.",
+        ),
+    ] = None,
+    rig_file: Annotated[
+        Path | None, typer.Option(help="The rig file (TOML) that describes the channels.")
+    ] = None,
+    rig: Annotated[
+        str | None, typer.Option(help="Name of the rig; a `rig` column in the source wins.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the scored readings as CSV to this file.")
+    ] = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Show what would be read; load nothing.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Load a source again that was already loaded.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Read, check, score and store files of readings."""
+    # Imported here: `--help` and `serve` should not wait for Polars.
+    from pipeline import etl_pipeline, report
+    from pipeline.rig import configured_rig
+
+    settings = _settings()
+    configured = configured_rig(settings, rig_file, rig)
+    console = Console(highlight=False)
+    if preview:
+        _preview(paths or [], configured, settings, console, as_json)
+        return
+    with _progress(quiet=as_json) as progress:
+        summary = etl_pipeline.run_etl(
+            paths or [],
+            settings=settings,
+            rig=configured,
+            output=output,
+            force=force,
+            progress=progress,
+        )
+    if as_json:
+        print(json.dumps(summary.as_dict(), default=_plain))
+    else:
+        report.print_summary(summary, console)
+    if not summary.succeeded:
+        if not as_json:
+            _errors.print("smart-sensor: nothing was accepted; --preview shows why")
+        raise typer.Exit(1)
+
+
+def _preview(
+    paths: list[str], rig: Any, settings: Settings, console: Console, as_json: bool
+) -> None:
+    from dataclasses import asdict
+
+    from pipeline import report
+    from pipeline.etl_pipeline import sources_of
+    from pipeline.preview import preview
+
+    found = []
+    with _progress(quiet=as_json) as progress:
+        for source in sources_of(paths, settings, rig):
+            report_bytes = partial(_report_bytes, progress, source.size_bytes)
+            found.append(preview(source, rig, settings.outliers, report_bytes))
+    if as_json:
+        print(json.dumps([asdict(each) for each in found], default=_plain))
+        return
+    for each in found:
+        report.print_preview(each, console)
+
+
+def _report_bytes(progress: Any, total: int, done: int) -> None:
+    progress("reading", done, total)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; default PORT.")] = None,
+) -> None:
+    """Serve the dashboard and its API, as `python dashboard/app.py` does."""
+    for name, value in (("HOST", host), ("PORT", port)):
+        if value is not None:
+            os.environ[name] = str(value)
+    _settings()
+    # By name: the pipeline knows nothing of the web, and does not import it.
+    runpy.run_module("dashboard.app", run_name="__main__", alter_sys=True)
+
+
+@app.command("run", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def run_main(context: typer.Context) -> None:
+    """The small application in one command, with a live simulation: `python main.py`."""
+    _settings()
+    sys.argv = ["main.py", *context.args]
+    runpy.run_path(str(resource("main.py")), run_name="__main__")
+
+
+@app.command()
+def simulate(
+    output: Annotated[
+        Path | None, typer.Argument(help="CSV file to write; default: standard output.")
+    ] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of rows; default: the sample of 100 readings."),
+    ] = None,
+    interval: Annotated[float, typer.Option(help="Seconds between rows, with --rows.")] = 1.0,
+    start: Annotated[datetime | None, typer.Option(help="Time of the first row, in UTC.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same rows.")] = 42,
+    fault_rate: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of faulty rows, with --rows.")
+    ] = 0.0,
+) -> None:
+    """Write simulated raw readings as CSV; without options, data/simulated_raw.csv."""
+    from datetime import UTC
+
+    from pipeline import simulate as simulation
+
+    beginning = (start or datetime(2025, 7, 13)).replace(tzinfo=UTC)  # noqa: DTZ001  # made aware
+    if rows is None:
+        text = simulation.raw_csv(simulation.sample(beginning, seed))
+        _write(text, output)
+        return
+    if output is None:
+        raise SettingsError("simulate --rows needs a file to write: smart-sensor simulate FILE")
+    simulation.write_csv(
+        output,
+        rows,
+        interval=timedelta(seconds=interval),
+        start=beginning,
+        seed=seed,
+        fault_rate=fault_rate,
+    )
+    _errors.print(f"{output}: {rows:,} rows")
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_bytes(text.encode())
+    except OSError as error:
+        raise SmartSensorError(f"{output}: {error.strerror}") from None
+
+
+def _settings() -> Settings:
+    settings = get_settings()
+    logging.basicConfig(
+        level=settings.log_level,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    return settings
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Any]:
+    """A bar on a terminal; elsewhere a log line at every tenth of a stage."""
+    if quiet or not sys.stderr.isatty():
+        yield _LoggedProgress() if not quiet else (lambda stage, done, total: None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage.capitalize(), total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield show
+
+
+class _LoggedProgress:
+    """Says how far a long stage is; a short one says nothing."""
+
+    _LEAST = 50_000_000
+
+    def __init__(self) -> None:
+        self._said: dict[str, int] = {}
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        least = self._LEAST if stage == "reading" else self._LEAST // 40
+        tenth = 10 * done // max(total, 1)
+        if total >= least and tenth > self._said.get(stage, 0):
+            self._said[stage] = tenth
+            logging.getLogger("smart-sensor").info("%s: %d %%", stage, 10 * tenth)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""What can go wrong, as types: one base, final errors, and those worth another try."""
+
+
+class SmartSensorError(Exception):
+    """Base of every error that is shown to a user as one line, without a traceback.
+
+    The message names the value, what was allowed, and what to do next.
+    """
+
+
+class Retryable(SmartSensorError):
+    """May pass by itself (a locked file, a lost connection): the same call can be tried again."""
+
+
+class SettingsError(SmartSensorError):
+    """A setting in the environment or in `.env` has a value that is not allowed."""
+
+
+class RigError(SmartSensorError):
+    """A rig file cannot be read, contradicts itself, or contradicts what is stored."""
+
+
+class SourceError(SmartSensorError):
+    """A source of readings cannot be read as a whole (single bad rows are rejects instead)."""
+
+
+class DatabaseError(SmartSensorError):
+    """The database refuses, is of an unknown kind, or is damaged."""
+
+
+class DatabaseUnavailable(DatabaseError, Retryable):
+    """The database cannot be reached or is locked by somebody else."""
+
+
+class UnknownTableError(DatabaseError, LookupError):
+    """The table asked for does not exist; the message names those that do."""
+
+
+class NothingFoundError(SmartSensorError, LookupError):
+    """The question is right, but no reading answers it."""
+
+
+class QueryError(SmartSensorError, ValueError):
+    """A filter (date, start, end, points) is malformed; the message gives the format."""

@@ -1,0 +1,252 @@
+"""Extract, transform, load: the story in one page. `python pipeline/etl_pipeline.py` runs it."""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.errors import SourceError
+from pipeline.frames import FrameKind, from_polars, to_polars
+from pipeline.output import ProcessedCsv
+from pipeline.rig import Rig, configured_rig
+from pipeline.settings import Settings, get_settings
+from pipeline.sources import Source, expand_paths, open_source
+from pipeline.sources.frame import FrameSource
+from pipeline.sources.simulation import simulation_source
+from pipeline.stores import Store, open_store
+from pipeline.stores.base import LoadOutcome, SourceIdentity
+from pipeline.summary import EtlSummary, SourceSummary
+from pipeline.transform import Transformed, transform
+
+logger = logging.getLogger(__name__)
+
+# stage, done, total; bytes while reading, rows while loading
+Progress = Callable[[str, int, int], None]
+
+
+def extract_data(
+    path: str | None = None,
+    *,
+    settings: Settings | None = None,
+    rig: Rig | None = None,
+    kind: FrameKind = "pandas",
+) -> Any:
+    """The rows of a file (default: DATA_PATH, or the simulation where there is none).
+
+    Columns are named as the rig's channels; a column of which every value is a number or a time
+    has that type, any other stays text as written. Records with the wrong number of fields have
+    no place in a frame: they are counted in a warning (`run_etl` keeps them as rejects).
+    Raises SourceError.
+    """
+    settings = settings or get_settings()
+    rig = rig or configured_rig(settings)
+    source = open_source(path, rig) if path else _default_source(settings, rig)
+    batches = list(source.batches())
+    misshapen = sum(len(batch.misshapen) for batch in batches)
+    if misshapen:
+        logger.warning("%s: %d rows with the wrong number of fields", source.name, misshapen)
+    rows = pl.concat([batch.rows for batch in batches]).drop("line")
+    return from_polars(_typed(rows), kind)
+
+
+def transform_data(df: Any, *, settings: Settings | None = None, rig: Rig | None = None) -> Any:
+    """Accepted readings of a frame (pandas, Polars, Arrow), scored; the same kind of frame.
+
+    Columns: rig, timestamp (UTC), channels, then `<channel>_zscore` and `<channel>_alert` of
+    each scored channel. Rejected rows are left out and counted in a log line.
+    Raises SourceError when a required column is missing.
+    """
+    settings = settings or get_settings()
+    rig = rig or configured_rig(settings)
+    frame, kind = to_polars(df)
+    with transform(FrameSource(frame, rig), rig, settings.outliers) as outcome:
+        readings = list(outcome.readings())
+        if outcome.rejected:
+            logger.info("rejected: %s", dict(outcome.rejected))
+    columns = ["rig", "timestamp", *rig.value_columns]
+    scored = (
+        pl.concat(readings).select(columns)
+        if readings
+        else pl.DataFrame(schema=dict.fromkeys(columns, pl.Float64()))
+    )
+    return from_polars(scored, kind)
+
+
+def load_data(
+    df: Any, *, settings: Settings | None = None, rig: Rig | None = None
+) -> SourceSummary:
+    """Store a frame that `transform_data` has made, as one load.
+
+    Raises SourceError when it has not the columns of one.
+    """
+    settings = settings or get_settings()
+    rig = rig or configured_rig(settings)
+    frame, _ = to_polars(df)
+    missing = [name for name in ("timestamp", *rig.value_columns) if name not in frame.columns]
+    if missing:
+        raise SourceError(
+            f"the frame has no column {', '.join(missing)}; pass it through transform_data first"
+        )
+    if "rig" not in frame.columns:
+        frame = frame.with_columns(pl.lit(rig.name).alias("rig"))
+    digest = hashlib.sha256(frame.write_ipc(None).getvalue()).hexdigest()
+    identity = SourceIdentity("frame", digest, rig, "{}")
+    outcome = LoadOutcome(rows_read=len(frame), accepted=len(frame))
+    with closing(open_store(settings)) as store, store.loading(identity) as load:
+        for readings in frame.partition_by("rig", maintain_order=True):
+            load.add_readings(readings)
+        load.finish(outcome)
+    return SourceSummary("frame", "loaded", rows_read=len(frame), accepted=len(frame))
+
+
+def run_etl(
+    paths: Sequence[str] = (),
+    *,
+    settings: Settings | None = None,
+    rig: Rig | None = None,
+    output: Path | None = None,
+    force: bool = False,
+    progress: Progress = lambda stage, done, total: None,
+) -> EtlSummary:
+    """Read, check, score and store sources: DATA_PATH, or the paths, globs or `-` given.
+
+    Each source is one load. The processed CSV goes to `output`; without paths its default is
+    PROCESSED_DATA_PATH. Raises SourceError, RigError, DatabaseError; what was loaded before
+    stays.
+    """
+    settings = settings or get_settings()
+    rig = rig or configured_rig(settings)
+    summary = EtlSummary()
+    with (
+        closing(open_store(settings)) as store,
+        _processed_csv(output, bool(paths), settings, rig) as processed,
+    ):
+        for source in sources_of(paths, settings, rig):
+            summary.add(_load_source(source, rig, settings, store, processed, force, progress))
+        processed.publish()
+    return summary
+
+
+def sources_of(paths: Sequence[str], settings: Settings, rig: Rig) -> Iterator[Source]:
+    """The sources for what somebody typed, each opened when its turn comes."""
+    if not paths:
+        yield _default_source(settings, rig)
+    for path in expand_paths(paths):
+        yield open_source(path, rig)
+
+
+def _processed_csv(
+    output: Path | None, with_paths: bool, settings: Settings, rig: Rig
+) -> ProcessedCsv:
+    """Where scored readings are written; DATA_PATH's file need not be written twice."""
+    if output is not None or with_paths:
+        return ProcessedCsv(output, rig)
+    path = settings.processed_data_path
+    return ProcessedCsv(path, rig, only_if_new=path.exists())
+
+
+def _load_source(
+    source: Source,
+    rig: Rig,
+    settings: Settings,
+    store: Store,
+    processed: ProcessedCsv,
+    force: bool,
+    progress: Progress,
+) -> SourceSummary:
+    started = time.perf_counter()
+    used = json.dumps({"outliers": settings.outliers})
+    identity = SourceIdentity(source.name, source.sha256(), rig, used)
+    known = store.known_load(identity)
+    load_anew = known is None or force
+    if not load_anew and not processed.wanted_again:
+        return SourceSummary(source.name, "already loaded", load_id=known)
+    with transform(
+        source, rig, settings.outliers, lambda done: progress("reading", done, source.size_bytes)
+    ) as outcome:
+        read_s = time.perf_counter() - started
+        if not load_anew:
+            for readings in outcome.readings():
+                processed.add(readings)
+            return SourceSummary(source.name, "already loaded", load_id=known)
+        load_id = _store(outcome, identity, store, processed, progress)
+    seconds = time.perf_counter() - started
+    return SourceSummary(
+        source.name,
+        "loaded" if outcome.accepted else "nothing accepted",
+        load_id=load_id,
+        rows_read=outcome.rows_read,
+        accepted=outcome.accepted,
+        rejected_by_reason=dict(outcome.rejected),
+        ignored_columns=source.columns.ignored,
+        kpis={
+            name: tally.kpis(
+                outcome.moments[name],
+                # Which of several rigs a rejected row belongs to is not always known.
+                dict(outcome.rejected) if len(outcome.tallies) == 1 else None,
+                rig.interval_s,
+            )
+            for name, tally in outcome.tallies.items()
+        },
+        seconds={"read": read_s, "load": seconds - read_s, "total": seconds},
+    )
+
+
+def _store(
+    outcome: Transformed,
+    identity: SourceIdentity,
+    store: Store,
+    processed: ProcessedCsv,
+    progress: Progress,
+) -> int:
+    """One transaction: readings, rejects, ledger and change."""
+    with store.loading(identity) as load:
+        for readings in outcome.readings():
+            load.add_readings(readings)
+            processed.add(readings)
+            progress("loading", outcome.accepted, outcome.rows_read)
+        for rejects in outcome.rejects():
+            load.add_rejects(rejects)
+        intervals = [tally.usual_interval_s for tally in outcome.tallies.values()]
+        load.finish(
+            LoadOutcome(
+                outcome.rows_read,
+                outcome.accepted,
+                dict(outcome.rejected),
+                outcome.moments,
+                intervals[0] if len(intervals) == 1 else None,
+            )
+        )
+    return load.load_id
+
+
+def _default_source(settings: Settings, rig: Rig) -> Source:
+    """DATA_PATH, or the simulation where it does not exist."""
+    if settings.data_path.exists():
+        return open_source(str(settings.data_path), rig)
+    logger.warning("%s does not exist: reading the simulation instead", settings.data_path)
+    return simulation_source(rig)
+
+
+def _typed(rows: pl.DataFrame) -> pl.DataFrame:
+    """Columns of which every value is a number get that type."""
+    typed = []
+    for column in rows.iter_columns():
+        if column.name != "timestamp" and column.dtype == pl.String:
+            number = column.cast(pl.Float64, strict=False)
+            typed.append(column if number.is_null().any() else number)
+        else:
+            typed.append(column)
+    return pl.DataFrame(typed)
+
+
+if __name__ == "__main__":
+    from pipeline.cli import run
+
+    run(["etl"])

@@ -1,0 +1,38 @@
+"""Frames of other libraries: taken as they come, given back as the kind they were."""
+
+from typing import Any, Literal, TypeVar
+
+import polars as pl
+
+FrameKind = Literal["pandas", "polars", "arrow"]
+Frame = TypeVar("Frame")
+
+
+def to_polars(frame: Any) -> tuple[pl.DataFrame, FrameKind]:
+    """A pandas, Polars or Arrow table as Polars, and which it was. Raises TypeError.
+
+    In pandas a missing value is NaN: it becomes null here, not a value that is not finite.
+    """
+    if isinstance(frame, pl.DataFrame):
+        return frame, "polars"
+    if isinstance(frame, pl.LazyFrame):
+        return frame.collect(), "polars"
+    library = type(frame).__module__.partition(".")[0]
+    if library == "pandas":
+        return pl.from_pandas(frame, nan_to_null=True), "pandas"
+    if library == "pyarrow":
+        table = pl.from_arrow(frame)
+        assert isinstance(table, pl.DataFrame)
+        return table, "arrow"
+    raise TypeError(
+        f"a pandas, Polars or Arrow table is needed, not {type(frame).__module__}."
+        f"{type(frame).__qualname__}"
+    )
+
+
+def from_polars(frame: pl.DataFrame, kind: FrameKind) -> Any:
+    """The frame as the given kind; categories become text outside Polars."""
+    if kind == "polars":
+        return frame
+    text = frame.with_columns(pl.col(pl.Enum).cast(pl.String))
+    return text.to_pandas() if kind == "pandas" else text.to_arrow()

@@ -1,0 +1,331 @@
+"""Rigs and their channels: names, units, valid ranges and limits, read from a TOML file.
+
+The only place that knows what channels there are. Channel values are in the channel's own unit
+throughout; `Channel.scale` and `Channel.offset` bring a file's values to it.
+"""
+
+import hashlib
+import re
+import tomllib
+import warnings
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import RigError
+from pipeline.settings import Settings, default_rig_file
+
+Level = Literal["normal", "yellow", "red"]
+LEVELS: tuple[Level, ...] = ("normal", "yellow", "red")
+
+# Fields of the API that users know by name -> the channel they stand for.
+KNOWN_CHANNELS = {
+    "temperature": "temperatures",
+    "pressure": "pressures",
+    "uptime": "uptime_hours",
+}
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_RESERVED = {"rig", "timestamp", "line"}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Bounds(_Part):
+    """An inclusive range; an absent side is open."""
+
+    min: Number | None = None
+    max: Number | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        return self
+
+
+class Limits(_Part):
+    """Red lines: a value strictly beyond one is red."""
+
+    low: Number | None = None
+    high: Number | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
+        return self
+
+
+class ZScores(_Part):
+    """Thresholds of |z|: strictly above `yellow` is yellow, strictly above `red` is red."""
+
+    yellow: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.5
+    red: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.yellow >= self.red:
+            raise ValueError(f"yellow {self.yellow:g} is not below red {self.red:g}")
+        return self
+
+
+class ChannelSource(_Part):
+    """How a file writes the channel: its column, and its unit where it differs."""
+
+    column: str | None = None
+    unit: str | None = None
+
+
+class Channel(_Part):
+    """One measured quantity of a rig."""
+
+    name: str
+    label: str = ""
+    unit: str = ""
+    kind: Literal["gauge", "counter"] = "gauge"
+    required: bool = True
+    valid: Bounds = Bounds()
+    limits: Limits = Limits()
+    z_score: ZScores | None = None
+    source: ChannelSource = ChannelSource()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (
+            not _NAME.fullmatch(self.name)
+            or self.name in _RESERVED
+            or self.name.endswith(("_zscore", "_alert"))
+        ):
+            raise ValueError(
+                f"channel name {self.name!r}: lower-case letters, digits and underscores, "
+                "beginning with a letter, at most 40, not rig, timestamp or line, "
+                "not ending in _zscore or _alert"
+            )
+        _ = self.scale_and_offset
+        return self
+
+    @property
+    def scored(self) -> bool:
+        """Whether readings of it get a z-score and a level: every gauge does, no counter."""
+        return self.kind == "gauge"
+
+    @property
+    def title(self) -> str:
+        """The name that people read."""
+        return self.label or self.name.replace("_", " ").capitalize()
+
+    @property
+    def column(self) -> str:
+        """The column of a file that holds it."""
+        return self.source.column or self.name
+
+    @property
+    def zscore_column(self) -> str:
+        return f"{self.name}_zscore"
+
+    @property
+    def alert_column(self) -> str:
+        return f"{self.name}_alert"
+
+    @cached_property
+    def scale_and_offset(self) -> tuple[float, float]:
+        """(a, b) such that a * x + b is the channel's unit for x in the file's unit."""
+        if self.source.unit is None or self.source.unit == self.unit:
+            return 1.0, 0.0
+        zero, one = (convert(x, self.source.unit, self.unit) for x in (0.0, 1.0))
+        # Through a large value too: 1 degF is so near 0 degF that the difference loses digits.
+        far = convert(1e6, self.source.unit, self.unit)
+        scale = (far - zero) / 1e6
+        return (scale, zero) if zero else (one, 0.0)
+
+
+class Files(_Part):
+    """How the rig's files are written."""
+
+    time_column: str = "timestamp"
+    time_format: str | None = None
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    decimal: Literal[".", ","] = "."
+    encoding: str = "utf-8"
+
+    @model_validator(mode="after")
+    def _known_encoding(self) -> Self:
+        try:
+            "".encode(self.encoding)
+        except LookupError:
+            raise ValueError(
+                f"encoding {self.encoding!r} is unknown; try utf-8, cp1252 or utf-16"
+            ) from None
+        if self.delimiter == self.decimal:
+            raise ValueError(f"{self.decimal!r} cannot be both delimiter and decimal sign")
+        return self
+
+
+class Rig(_Part):
+    """A test rig: where and how it measures."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] = "rig-1"
+    label: str = ""
+    time_zone: str = "UTC"
+    interval_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    files: Files = Files()
+    channels: tuple[Channel, ...]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        try:
+            ZoneInfo(self.time_zone)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(
+                f"time_zone {self.time_zone!r} is unknown; write it as Europe/Berlin or UTC"
+            ) from None
+        if not self.channels:
+            raise ValueError("no channels; add at least one [channels.NAME] table")
+        if not self.name.strip() or not self.name.isprintable():
+            raise ValueError(f"name {self.name!r} has to be printable text")
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def scored_channels(self) -> tuple[Channel, ...]:
+        return tuple(channel for channel in self.channels if channel.scored)
+
+    @property
+    def value_columns(self) -> tuple[str, ...]:
+        """Columns of a reading after (rig, timestamp), in the order they are stored and written."""
+        scored = self.scored_channels
+        return (
+            *(channel.name for channel in self.channels),
+            *(channel.zscore_column for channel in scored),
+            *(channel.alert_column for channel in scored),
+        )
+
+    @property
+    def version(self) -> str:
+        """Short hash of everything that decides what a load stores; part of a load's identity."""
+        content = self.model_dump_json(exclude={"name"})
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def channel(self, name: str) -> Channel | None:
+        return next((channel for channel in self.channels if channel.name == name), None)
+
+    def renamed(self, name: str | None) -> "Rig":
+        """The same rig under another name."""
+        return self if name in (None, self.name) else _validated(self.model_dump(), {"name": name})
+
+
+def convert(value: float, unit: str, to_unit: str) -> float:
+    """`value` in `unit`, in `to_unit` (temperatures are absolute: 0 degC is 32 degF).
+
+    Raises ValueError when a unit is unknown or the two measure different things.
+    """
+    # pint takes a third of a second to import and most rig files convert nothing.
+    import pint
+
+    registry: Any = pint.UnitRegistry()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return float(registry.Quantity(value, unit).to(to_unit).magnitude)
+    except (pint.PintError, ValueError, TypeError, AttributeError):
+        raise ValueError(
+            f"cannot convert {unit!r} to {to_unit!r}; use unit names such as bar, hPa, degC, degF"
+        ) from None
+
+
+def parse_rig(text: str, name: str) -> Rig:
+    """The rig that a rig file's text describes; `name` of the file is for error messages.
+
+    Raises RigError that says which entry is wrong and why.
+    """
+    try:
+        content: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RigError(f"{name}: not valid TOML: {error}") from None
+    tables = content.get("channels", {})
+    if not isinstance(tables, dict):
+        raise RigError(f"{name}: channels: write one [channels.NAME] table a channel")
+    content["channels"] = [
+        {"name": key, **table} if isinstance(table, dict) else {"name": key, "?": table}
+        for key, table in tables.items()
+    ]
+    try:
+        return Rig.model_validate(content)
+    except ValidationError as error:
+        raise RigError(f"{name}: {_explain(error, list(tables))}") from None
+
+
+def load_rig(path: Path) -> Rig:
+    """Read a rig file. Raises RigError when it is missing, unreadable or wrong."""
+    try:
+        return parse_rig(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError:
+        shipped = ", ".join(sorted(file.name for file in default_rig_file().parent.glob("*.toml")))
+        raise RigError(f"{path}: no such rig file; shipped in rigs/ are {shipped}") from None
+    except UnicodeDecodeError as error:
+        raise RigError(f"{path}: byte {error.start} is not UTF-8; save it as UTF-8") from None
+    except OSError as error:
+        raise RigError(f"{path}: {error.strerror}") from None
+
+
+def configured_rig(
+    settings: Settings, rig_file: Path | None = None, name: str | None = None
+) -> Rig:
+    """The rig to use: `rig_file` or the settings' one, under `name` if given.
+
+    The threshold settings override the channels of the default rig only.
+    """
+    path = rig_file or settings.rig_file
+    rig = load_rig(path)
+    if path.exists() and default_rig_file().exists() and path.samefile(default_rig_file()):
+        rig = _with_overrides(rig, settings.channel_overrides)
+    return rig.renamed(name)
+
+
+def _with_overrides(rig: Rig, overrides: dict[str, dict[str, float]]) -> Rig:
+    channels = []
+    for channel in rig.channels:
+        data = channel.model_dump()
+        given = overrides.get(channel.name, {})
+        for key, target, field in (
+            ("limit_low", "limits", "low"),
+            ("limit_high", "limits", "high"),
+            ("z_red", "z_score", "red"),
+        ):
+            if key in given:
+                data[target] = {**(data[target] or {}), field: given[key]}
+        channels.append(data)
+    return _validated(rig.model_dump(), {"channels": channels})
+
+
+def _validated(data: dict[str, Any], changes: dict[str, Any]) -> Rig:
+    try:
+        return Rig.model_validate({**data, **changes})
+    except ValidationError as error:
+        names = [channel["name"] for channel in data["channels"]]
+        raise RigError(f"rig {data['name']}: {_explain(error, names)}") from None
+
+
+def _explain(error: ValidationError, channel_names: list[str]) -> str:
+    """The first thing that is wrong, with its place written as in the file."""
+    first = error.errors(include_url=False)[0]
+    place = list(first["loc"])
+    if len(place) > 1 and place[0] == "channels" and isinstance(place[1], int):
+        place[1] = channel_names[place[1]]
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = "unknown entry; check its spelling"
+    where = ".".join(str(part) for part in place)
+    shown = first["input"]
+    value = f" = {shown!r}" if isinstance(shown, str | int | float | bool) else ""
+    return f"{where}{value}: {message}" if where else message

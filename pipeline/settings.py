@@ -1,0 +1,259 @@
+"""Settings: the environment and `.env`, checked once at the start, in one frozen object.
+
+No other file reads the environment.
+"""
+
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from pipeline.errors import SettingsError
+from pipeline.paths import checkout, resource
+
+# 48 leaves room for `_migrations` within the 63 bytes that PostgreSQL keeps of a name.
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
+_BACKENDS = {"sqlite": "sqlite", "postgresql": "postgresql", "postgres": "postgresql"}
+
+Limit = Annotated[float, Field(allow_inf_nan=False)]
+ZScore = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def project_home() -> Path:
+    """What relative paths are relative to: the checkout, else SMART_SENSOR_HOME, else here."""
+    return checkout() or Path(os.environ.get("SMART_SENSOR_HOME") or Path.cwd()).resolve()
+
+
+def _setting(default: Any, description: str, allowed: str) -> Any:
+    """A field whose documentation and error message come from one place."""
+    return Field(default, description=description, json_schema_extra={"allowed": allowed})
+
+
+class Settings(BaseSettings):
+    """All settings. Upper-case environment variables of the same names set them."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+    )
+
+    database_url: str = Field(
+        "sqlite:///data/processed.db",
+        repr=False,
+        description="Where the readings are stored.",
+        json_schema_extra={"allowed": "sqlite:///path/to/file.db"},
+    )
+    table_name: str = _setting(
+        "sensor_data",
+        "Table of the readings; the other tables are named after it.",
+        "a letter or underscore, then letters, digits and underscores; at most 48; "
+        "not beginning with sqlite_",
+    )
+    data_path: Path = _setting(
+        Path("data/simulated_raw.csv"),
+        "The file that the ETL reads by default.",
+        "a file's path",
+    )
+    processed_data_path: Path = _setting(
+        Path("data/simulated_processed.csv"),
+        "Where the scored readings of DATA_PATH are written.",
+        "a file's path",
+    )
+    rig_file: Path = _setting(
+        Path("rigs/propulsion.toml"),
+        "The rig: its channels, units, limits, and how its files are written.",
+        "the path of a rig file (TOML)",
+    )
+    host: str = _setting(
+        "0.0.0.0",  # noqa: S104  # reading is open to the network; nothing can be written
+        "Address that the server listens on.",
+        "an address or name",
+    )
+    port: Annotated[int, Field(ge=0, le=65535)] = _setting(
+        8000,
+        "Port that the server listens on; 0 takes a free one.",
+        "a whole number, 0 to 65535",
+    )
+    dashboard_refresh_interval: Annotated[int, Field(ge=1, le=86400)] = _setting(
+        30,
+        "Seconds between polls while the WebSocket is down.",
+        "a whole number of seconds, 1 to 86400",
+    )
+    temperature_threshold_high: Limit = _setting(
+        80.0,
+        "High limit of temperature, in the default rig.",
+        "a number above the low limit",
+    )
+    temperature_threshold_low: Limit = _setting(
+        10.0,
+        "Low limit of temperature, in the default rig.",
+        "a number below the high limit",
+    )
+    pressure_threshold_high: Limit = _setting(
+        1100.0,
+        "High limit of pressure, in the default rig.",
+        "a number above the low limit",
+    )
+    pressure_threshold_low: Limit = _setting(
+        900.0,
+        "Low limit of pressure, in the default rig.",
+        "a number below the high limit",
+    )
+    z_score_threshold_temperature: ZScore = _setting(
+        2.0,
+        "|z| above which a temperature is red, in the default rig.",
+        "a number above the yellow threshold of the rig file (1.5)",
+    )
+    z_score_threshold_pressure: ZScore = _setting(
+        2.5,
+        "|z| above which a pressure is red, in the default rig.",
+        "a number above the yellow threshold of the rig file (1.5)",
+    )
+    outliers: Literal["flag", "reject"] = _setting(
+        "flag",
+        "Readings with a red z-score: kept and flagged, or moved to the rejects.",
+        "flag or reject",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
+        "INFO", "How much is logged.", "DEBUG, INFO, WARNING or ERROR"
+    )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper_case(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("table_name")
+    @classmethod
+    def _identifier(cls, value: str) -> str:
+        if not _IDENTIFIER.fullmatch(value) or value.lower().startswith("sqlite_"):
+            raise ValueError("not a name for a table")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _absolute_url(cls, value: str) -> str:
+        try:
+            url = make_url(value)
+        except ArgumentError:
+            raise ValueError("not a database URL") from None
+        backend = _BACKENDS.get(url.get_backend_name())
+        if backend is None:
+            raise ValueError("unknown database")
+        if backend == "sqlite":
+            if not url.database or url.database == ":memory:" or url.host:
+                raise ValueError("a file is needed")
+            path = project_home() / Path(url.database).expanduser()
+            url = URL.create("sqlite", database=str(path), query=url.query)
+        return url.render_as_string(hide_password=False)
+
+    @field_validator("data_path", "processed_data_path")
+    @classmethod
+    def _absolute_path(cls, value: Path) -> Path:
+        return project_home() / value.expanduser()
+
+    @field_validator("rig_file")
+    @classmethod
+    def _own_or_bundled(cls, value: Path) -> Path:
+        own = project_home() / value.expanduser()
+        bundled = resource("rigs") / value.name
+        return own if own.exists() or not bundled.exists() else bundled
+
+    @model_validator(mode="after")
+    def _low_below_high(self) -> "Settings":
+        for channel in ("temperature", "pressure"):
+            low = getattr(self, f"{channel}_threshold_low")
+            high = getattr(self, f"{channel}_threshold_high")
+            if low >= high:
+                name = channel.upper()
+                raise SettingsError(
+                    f"{name}_THRESHOLD_LOW={low:g} is not below {name}_THRESHOLD_HIGH={high:g}; "
+                    "set both so that low is below high"
+                )
+        return self
+
+    @property
+    def masked_database_url(self) -> str:
+        """DATABASE_URL as it may be shown: without its password."""
+        return make_url(self.database_url).render_as_string(hide_password=True)
+
+    @property
+    def channel_overrides(self) -> dict[str, dict[str, float]]:
+        """What the environment says of the default rig: channel -> {limit_low, limit_high, z_red}.
+
+        Only what was really set is in it: a default never overrides the rig file.
+        """
+        overrides: dict[str, dict[str, float]] = {}
+        for channel in ("temperature", "pressure"):
+            names = {
+                "limit_high": f"{channel}_threshold_high",
+                "limit_low": f"{channel}_threshold_low",
+                "z_red": f"z_score_threshold_{channel}",
+            }
+            found = {
+                key: getattr(self, field)
+                for key, field in names.items()
+                if field in self.model_fields_set
+            }
+            if found:
+                overrides[channel] = found
+        return overrides
+
+
+def _one_line(error: ValidationError, given: dict[str, Any]) -> str:
+    """The first failing setting: its variable, its value, what is allowed."""
+    field = str(error.errors(include_url=False, include_context=False)[0]["loc"][0])
+    extra = Settings.model_fields[field].json_schema_extra
+    allowed = extra["allowed"] if isinstance(extra, dict) else ""
+    value = given.get(field)
+    if field == "database_url":
+        value = _mask(str(value))
+    return f"{field.upper()}={value}: not allowed; allowed is {allowed}"
+
+
+def _mask(url: str) -> str:
+    """A database URL, even a malformed one, without anything that may be a password."""
+    return re.sub(r"//.*@", "//***@", re.sub(r"(?i)(password=)[^&\s]*", r"\1***", url))
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read and check the settings; `overrides` (lower-case names) win over the environment.
+
+    Raises SettingsError with one line that names the variable, its value and what is allowed.
+    """
+    env_file = project_home() / ".env"
+    try:
+        return Settings(_env_file=env_file, **overrides)
+    except ValidationError as error:
+        raise SettingsError(_one_line(error, _given(env_file, overrides))) from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{env_file}: not UTF-8 text; save it as UTF-8") from None
+
+
+def _given(env_file: Path, overrides: dict[str, Any]) -> dict[str, Any]:
+    """The values as somebody wrote them, by field name, for an error message."""
+    from dotenv import dotenv_values
+
+    written = dotenv_values(env_file) if env_file.is_file() else {}
+    merged = {key.lower(): value for key, value in {**written, **os.environ}.items()}
+    return {**merged, **overrides}
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read once."""
+    return load_settings()
+
+
+def default_rig_file() -> Path:
+    """The rig file that the threshold settings belong to."""
+    return resource("rigs") / "propulsion.toml"

@@ -1,0 +1,61 @@
+"""From what somebody typed (a path, a glob, `-`) to sources that can be read twice."""
+
+import glob
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.errors import SourceError
+from pipeline.rig import Rig
+from pipeline.sources.base import Source
+from pipeline.sources.csv import CsvSource
+from pipeline.sources.parquet import ParquetSource
+
+_GLOB = frozenset("*?[")
+
+
+def expand_paths(arguments: Sequence[str]) -> list[str]:
+    """Paths in order; globs expanded and sorted, `-` kept. Raises SourceError for no match."""
+    paths: list[str] = []
+    for argument in arguments:
+        if argument == "-" or not _GLOB & set(argument) or Path(argument).exists():
+            paths.append(argument)
+            continue
+        matches = sorted(path for path in glob.glob(argument, recursive=True))
+        if not matches:
+            raise SourceError(f"{argument}: no file matches")
+        paths.extend(matches)
+    return list(dict.fromkeys(paths))
+
+
+def open_source(path: str, rig: Rig, standard_input: BinaryIO | None = None) -> Source:
+    """A source for a path or `-`, its header already read and matched with the rig.
+
+    Standard input is first copied to a temporary file that vanishes with the process: the ETL
+    reads its rows once more when some turn out to be duplicates.
+    Raises SourceError when it is missing, unreadable, empty, binary, or lacks a required column.
+    """
+    if path == "-":
+        return CsvSource("standard input", rig, spooled=_spool(standard_input or sys.stdin.buffer))
+    file = Path(path)
+    try:
+        if file.is_dir():
+            raise SourceError(f"{path}: is a folder; give its files, such as {path}/*.csv")
+        with file.open("rb") as stream:
+            magic = stream.read(4)
+    except FileNotFoundError:
+        raise SourceError(f"{path}: no such file") from None
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from None
+    if magic == b"PAR1":
+        return ParquetSource(file, rig)
+    return CsvSource(path, rig, path=file)
+
+
+def _spool(stream: BinaryIO) -> BinaryIO:
+    spooled = tempfile.TemporaryFile()
+    shutil.copyfileobj(stream, spooled, 1 << 20)
+    return spooled

@@ -1,0 +1,141 @@
+"""What every backend can do, and the values that go in and out. Callers never ask which it is."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+import polars as pl
+
+from pipeline.rig import Rig
+from pipeline.scoring import Moments
+
+
+@dataclass(frozen=True)
+class Range:
+    """Readings of one rig with `start` <= timestamp < `end` (aware times); None is open."""
+
+    rig: str
+    start: datetime | None = None
+    end: datetime | None = None
+
+    @property
+    def unbounded(self) -> bool:
+        return self.start is None and self.end is None
+
+
+@dataclass(frozen=True)
+class StoredRig:
+    """A rig as the database knows it: its definition and what is stored of it."""
+
+    rig: Rig
+    interval_s: float | None
+    total_records: int
+    first_timestamp: datetime | None
+    last_timestamp: datetime | None
+
+
+@dataclass(frozen=True)
+class SourceIdentity:
+    """What makes a load the same load again: content, rig with its version, and settings."""
+
+    name: str
+    sha256: str | None
+    rig: Rig
+    settings: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """One commit of readings: what came in, between which times (both inclusive)."""
+
+    sequence: int
+    rig: str
+    first_timestamp: datetime
+    last_timestamp: datetime
+    rows: int
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One stored reading with its scores, by channel name."""
+
+    timestamp: datetime
+    values: dict[str, float | None]
+    zscores: dict[str, float | None]
+    levels: dict[str, str | None]
+
+
+@dataclass
+class LoadOutcome:
+    """What a load reports when all its rows are written."""
+
+    rows_read: int = 0
+    accepted: int = 0
+    rejected_by_reason: dict[str, int] = field(default_factory=dict)
+    moments: dict[str, dict[str, Moments]] = field(default_factory=dict)
+    interval_s: float | None = None
+
+
+class LoadWriter(Protocol):
+    """One load inside its transaction."""
+
+    load_id: int
+
+    def add_readings(self, readings: pl.DataFrame) -> None:
+        """Insert or replace scored readings, all of one rig."""
+
+    def add_rejects(self, rejects: pl.DataFrame) -> None:
+        """Insert rejected rows (columns of REJECT_SCHEMA)."""
+
+    def finish(self, outcome: LoadOutcome) -> None:
+        """Complete the ledger row and record the change; committed when the block ends."""
+
+
+class Store(Protocol):
+    """A database of readings. Opening it brings its schema up to date."""
+
+    backend: str
+
+    def close(self) -> None: ...
+
+    def known_load(self, identity: SourceIdentity) -> int | None:
+        """Ledger number of an equal load that is complete, else None."""
+
+    def loading(self, identity: SourceIdentity) -> AbstractContextManager[LoadWriter]:
+        """A load: visible to readers as a whole when the block ends, not at all if it raises."""
+
+    def append(self, load_id: int, rig: Rig, readings: pl.DataFrame) -> None:
+        """Add scored readings of a live source to its ledger row, in one short transaction."""
+
+    def begin_live(self, identity: SourceIdentity) -> int:
+        """Open the ledger row of a live source and register its rig; returns its number."""
+
+    def baseline(self, rig: str) -> dict[str, Moments] | None:
+        """Statistics of the rig's newest complete load: what live readings are scored against."""
+
+    def rigs(self) -> list[StoredRig]: ...
+
+    def total_records(self) -> int: ...
+
+    def last_timestamp(self) -> datetime | None: ...
+
+    def readings(self, selection: Range) -> Iterator[pl.DataFrame]:
+        """Readings in time order, in frames of bounded size: rig, timestamp, and all columns."""
+
+    def kpis(self, selection: Range) -> dict[str, Any] | None:
+        """The figures of the design over a range, in SQL; None where there is no reading."""
+
+    def summary(self, selection: Range) -> dict[str, dict[str, Any]]: ...
+
+    def alerts(self, selection: Range, limit: int) -> pl.DataFrame: ...
+
+    def loads(self, limit: int) -> list[dict[str, Any]]: ...
+
+    def changes_after(self, sequence: int, limit: int) -> list[Change]: ...
+
+    def last_sequence(self) -> int: ...
+
+    def ping(self) -> None:
+        """Raises DatabaseUnavailable when the database cannot answer."""

@@ -1,0 +1,141 @@
+"""The ledger, the changes and the rigs: the records that go into a writer's transaction."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from pipeline.errors import RigError
+from pipeline.rig import Rig
+from pipeline.stores.base import LoadOutcome, SourceIdentity
+from pipeline.stores.schema import Schema
+
+# Nobody who is further behind than this resumes: they read everything again.
+_CHANGES_KEPT = 100_000
+
+
+class Ledger:
+    """Writes the rows that account for readings, on the connection of their transaction."""
+
+    def __init__(self, connection: sa.Connection, schema: Schema) -> None:
+        self._connection = connection
+        self._schema = schema
+
+    def open(self, identity: SourceIdentity, status: str) -> int:
+        """A new ledger row; earlier loads of the same content for the same rig are superseded.
+
+        The rejects of superseded loads go: the same rows are judged anew.
+        """
+        loads, rejects = self._schema.loads, self._schema.rejects
+        if identity.sha256 is not None:
+            earlier = (
+                sa.select(loads.c.id)
+                .where(loads.c.sha256 == identity.sha256)
+                .where(loads.c.rig == identity.rig.name)
+            )
+            self._connection.execute(rejects.delete().where(rejects.c.load_id.in_(earlier)))
+            superseded = loads.update().where(loads.c.id.in_(earlier)).values(status="superseded")
+            self._connection.execute(superseded)
+        row = {
+            "source": identity.name,
+            "sha256": identity.sha256,
+            "rig": identity.rig.name,
+            "rig_version": identity.rig.version,
+            "settings": identity.settings,
+            "status": status,
+            "started_at": datetime.now(UTC),
+        }
+        result = self._connection.execute(loads.insert().returning(loads.c.id), row)
+        return int(result.scalar_one())
+
+    def complete(
+        self, load_id: int, outcome: LoadOutcome, touched: dict[str, tuple[datetime, datetime, int]]
+    ) -> None:
+        """Fill in the ledger row, and record one change for each rig that was touched."""
+        statistics = {
+            rig: {
+                channel: asdict(moments) for channel, moments in channels.items() if moments.count
+            }
+            for rig, channels in outcome.moments.items()
+        }
+        self._connection.execute(
+            self._schema.loads.update().where(self._schema.loads.c.id == load_id),
+            {
+                "status": "complete" if outcome.accepted else "nothing accepted",
+                "finished_at": datetime.now(UTC),
+                "rows_read": outcome.rows_read,
+                "accepted": outcome.accepted,
+                "rejected": sum(outcome.rejected_by_reason.values()),
+                "rejected_by_reason": outcome.rejected_by_reason,
+                "statistics": statistics,
+                "first_timestamp": min((first for first, _, _ in touched.values()), default=None),
+                "last_timestamp": max((last for _, last, _ in touched.values()), default=None),
+            },
+        )
+        for rig, (first, last, rows) in touched.items():
+            self.change(rig, first, last, rows)
+
+    def add_live(self, load_id: int, rig: str, first: datetime, last: datetime, rows: int) -> None:
+        """Count readings of a live source in its ledger row, and record the change."""
+        loads = self._schema.loads
+        earlier = sa.or_(loads.c.first_timestamp.is_(None), loads.c.first_timestamp > first)
+        later = sa.or_(loads.c.last_timestamp.is_(None), loads.c.last_timestamp < last)
+        self._connection.execute(
+            loads.update()
+            .where(loads.c.id == load_id)
+            .values(
+                rows_read=loads.c.rows_read + rows,
+                accepted=loads.c.accepted + rows,
+                first_timestamp=sa.case((earlier, first), else_=loads.c.first_timestamp),
+                last_timestamp=sa.case((later, last), else_=loads.c.last_timestamp),
+                finished_at=datetime.now(UTC),
+            )
+        )
+        self.change(rig, first, last, rows)
+
+    def change(self, rig: str, first: datetime, last: datetime, rows: int) -> None:
+        """One more change, with the next sequence number; very old ones go."""
+        changes = self._schema.changes
+        row = {
+            "rig": rig,
+            "first_timestamp": first,
+            "last_timestamp": last,
+            "rows": rows,
+            "committed_at": datetime.now(UTC),
+        }
+        insert = changes.insert().returning(changes.c.sequence)
+        sequence = self._connection.execute(insert, row).scalar_one()
+        old = changes.c.sequence <= sequence - _CHANGES_KEPT
+        self._connection.execute(changes.delete().where(old))
+
+    def register(self, rig: Rig) -> None:
+        """Keep the rig's definition. Raises RigError when a stored channel has another unit."""
+        rigs = self._schema.rigs
+        stored = self._connection.execute(sa.select(rigs).where(rigs.c.name == rig.name)).first()
+        values: dict[str, str | float | None] = {
+            "label": rig.label,
+            "time_zone": rig.time_zone,
+            "definition": rig.model_dump_json(),
+            "version": rig.version,
+        }
+        if stored is None:
+            values |= {"name": rig.name, "interval_s": rig.interval_s}
+            self._connection.execute(rigs.insert(), values)
+            return
+        _refuse_other_units(rig, Rig.model_validate(json.loads(stored.definition)))
+        if rig.interval_s is not None:
+            values["interval_s"] = rig.interval_s
+        self._connection.execute(rigs.update().where(rigs.c.name == rig.name), values)
+
+
+def _refuse_other_units(rig: Rig, stored: Rig) -> None:
+    """Values of two units must never meet in one column under one rig's name."""
+    for channel in rig.channels:
+        known = stored.channel(channel.name)
+        if known and (known.unit, known.kind) != (channel.unit, channel.kind):
+            raise RigError(
+                f"rig {rig.name!r}: channel {channel.name!r} is stored as {known.kind} in "
+                f"{known.unit!r}, this rig file says {channel.kind} in {channel.unit!r}; "
+                "load it under another name with --rig NAME, or give its source's unit instead"
+            )

@@ -1,0 +1,106 @@
+"""The schema, step by step from its first version on.
+
+Each step and the record of it are one transaction. Why not Alembic: docs/schema.md.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from pipeline.errors import DatabaseError, RigError
+from pipeline.rig import Rig
+from pipeline.stores.schema import Schema, reading_columns
+
+Migration = Callable[[sa.Connection, Schema], None]
+
+
+def _create_tables(connection: sa.Connection, schema: Schema) -> None:
+    for table in (schema.readings, schema.rigs, schema.loads, schema.rejects, schema.changes):
+        table.create(connection)
+
+
+# Names are recorded in databases: append only.
+MIGRATIONS: dict[str, Migration] = {"0001_tables": _create_tables}
+
+
+def migrate(connection: sa.Connection, schema: Schema) -> list[str]:
+    """Apply what is missing, in order; the caller's transaction holds the write lock.
+
+    Returns the names applied. Raises DatabaseError when a table of that name is not ours, or
+    was made by a newer version.
+    """
+    applied = applied_migrations(connection, schema)
+    unknown = applied - MIGRATIONS.keys()
+    if unknown:
+        raise DatabaseError(
+            f"table {schema.table_name!r} was made by a newer version of Smart Sensor "
+            f"({', '.join(sorted(unknown))}); install that version, or set another TABLE_NAME"
+        )
+    if not applied and sa.inspect(connection).has_table(schema.table_name):
+        raise DatabaseError(
+            f"table {schema.table_name!r} exists and was not made by Smart Sensor; "
+            "set another TABLE_NAME, or rename that table"
+        )
+    todo = [name for name in MIGRATIONS if name not in applied]
+    for name in todo:
+        MIGRATIONS[name](connection, schema)
+        record = {"name": name, "applied_at": datetime.now(UTC)}
+        connection.execute(schema.migrations.insert(), record)
+    return todo
+
+
+def applied_migrations(connection: sa.Connection, schema: Schema) -> set[str]:
+    """Names of the migrations on record; none for a database that is not there yet."""
+    schema.migrations.create(connection, checkfirst=True)
+    return set(connection.execute(sa.select(schema.migrations.c.name)).scalars())
+
+
+def add_channels(connection: sa.Connection, schema: Schema, rig: Rig) -> None:
+    """Add the columns that a rig's channels need; nullable, so no row is touched.
+
+    Raises RigError when a column of that name holds something else.
+    """
+    present = {column["name"]: column for column in _columns(connection, schema)}
+    added = False
+    for name, kind in reading_columns(rig).items():
+        if name not in present:
+            column: sa.Column[object] = sa.Column(name, kind)
+            ddl = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
+            table = connection.dialect.identifier_preparer.format_table(schema.readings)
+            connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {ddl}")
+            added = True
+        elif isinstance(present[name]["type"], sa.Text) != isinstance(kind, sa.Text):
+            raise RigError(
+                f"rig {rig.name!r}: column {name!r} of table {schema.table_name!r} holds "
+                f"{present[name]['type']}; give the channel another name"
+            )
+    if added:
+        _make_readable_view(connection, schema)
+
+
+def _columns(
+    connection: sa.Connection, schema: Schema
+) -> list[sa.engine.interfaces.ReflectedColumn]:
+    return sa.inspect(connection).get_columns(schema.table_name)
+
+
+def _make_readable_view(connection: sa.Connection, schema: Schema) -> None:
+    """The readings with their time as text, for people with `sqlite3` or Datasette."""
+    if connection.dialect.name != "sqlite":
+        return
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    view, table = quote(schema.readable_view), quote(schema.table_name)
+    columns = ", ".join(
+        # Division is exact: SQLite formats whole seconds, the microseconds are appended.
+        "strftime('%Y-%m-%dT%H:%M:%S', (timestamp - (timestamp % 1000000 + 1000000) % 1000000)"
+        " / 1000000, 'unixepoch') || printf('.%06dZ', (timestamp % 1000000 + 1000000) % 1000000)"
+        " AS timestamp"
+        if column["name"] == "timestamp"
+        else quote(column["name"])
+        for column in _columns(connection, schema)
+    )
+    connection.exec_driver_sql(f"DROP VIEW IF EXISTS {view}")
+    connection.exec_driver_sql(
+        f"CREATE VIEW {view} AS SELECT {columns} FROM {table}"  # noqa: S608  # quoted names
+    )

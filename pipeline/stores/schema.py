@@ -1,0 +1,137 @@
+"""Names and columns of the tables, all named after TABLE_NAME.
+
+Times are stored as integer microseconds since 1970 in UTC. Statements are built with SQLAlchemy
+Core, which quotes every name and binds every value.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipeline.rig import Rig
+from pipeline.timestamps import from_microseconds, to_microseconds
+
+
+class Moment(sa.TypeDecorator[datetime]):
+    """An aware UTC time, stored as integer microseconds since 1970."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
+        return None if value is None else to_microseconds(value)
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+        return None if value is None else from_microseconds(value)
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The tables of one TABLE_NAME."""
+
+    table_name: str
+
+    @cached_property
+    def metadata(self) -> sa.MetaData:
+        return sa.MetaData()
+
+    @cached_property
+    def readings(self) -> sa.Table:
+        """Key columns only; channel columns are added as rigs come (see `reading_columns`)."""
+        return sa.Table(
+            self.table_name,
+            self.metadata,
+            sa.Column("rig", sa.Text, primary_key=True, nullable=False),
+            sa.Column("timestamp", sa.BigInteger, primary_key=True, nullable=False),
+            sqlite_with_rowid=False,
+        )
+
+    @cached_property
+    def rigs(self) -> sa.Table:
+        return sa.Table(
+            f"{self.table_name}_rigs",
+            self.metadata,
+            sa.Column("name", sa.Text, primary_key=True, nullable=False),
+            sa.Column("label", sa.Text, nullable=False),
+            sa.Column("time_zone", sa.Text, nullable=False),
+            sa.Column("interval_s", sa.Float),
+            sa.Column("definition", sa.Text, nullable=False),
+            sa.Column("version", sa.Text, nullable=False),
+        )
+
+    @cached_property
+    def loads(self) -> sa.Table:
+        return sa.Table(
+            f"{self.table_name}_loads",
+            self.metadata,
+            sa.Column("id", sa.Integer, primary_key=True),
+            sa.Column("source", sa.Text, nullable=False),
+            sa.Column("sha256", sa.Text),
+            sa.Column("rig", sa.Text, nullable=False),
+            sa.Column("rig_version", sa.Text, nullable=False),
+            sa.Column("settings", sa.Text, nullable=False),
+            sa.Column("status", sa.Text, nullable=False),
+            sa.Column("started_at", Moment, nullable=False),
+            sa.Column("finished_at", Moment),
+            sa.Column("rows_read", sa.BigInteger, nullable=False, default=0),
+            sa.Column("accepted", sa.BigInteger, nullable=False, default=0),
+            sa.Column("rejected", sa.BigInteger, nullable=False, default=0),
+            sa.Column("rejected_by_reason", sa.JSON, nullable=False, default=dict),
+            sa.Column("statistics", sa.JSON, nullable=False, default=dict),
+            sa.Column("first_timestamp", Moment),
+            sa.Column("last_timestamp", Moment),
+            sqlite_autoincrement=True,
+        )
+
+    @cached_property
+    def rejects(self) -> sa.Table:
+        return sa.Table(
+            f"{self.table_name}_rejects",
+            self.metadata,
+            sa.Column("id", sa.Integer, primary_key=True),
+            sa.Column("load_id", sa.Integer, nullable=False, index=True),
+            sa.Column("source", sa.Text, nullable=False),
+            sa.Column("line", sa.BigInteger, nullable=False),
+            sa.Column("rig", sa.Text, nullable=False),
+            sa.Column("timestamp", Moment),
+            sa.Column("reason", sa.Text, nullable=False),
+            sa.Column("detail", sa.Text, nullable=False),
+            sa.Column("raw", sa.Text, nullable=False),
+            sa.Index(f"{self.table_name}_rejects_by_time", "rig", "timestamp"),
+        )
+
+    @cached_property
+    def changes(self) -> sa.Table:
+        return sa.Table(
+            f"{self.table_name}_changes",
+            self.metadata,
+            sa.Column("sequence", sa.Integer, primary_key=True),
+            sa.Column("rig", sa.Text, nullable=False),
+            sa.Column("first_timestamp", Moment, nullable=False),
+            sa.Column("last_timestamp", Moment, nullable=False),
+            sa.Column("rows", sa.BigInteger, nullable=False),
+            sa.Column("committed_at", Moment, nullable=False),
+            sqlite_autoincrement=True,
+        )
+
+    @cached_property
+    def migrations(self) -> sa.Table:
+        return sa.Table(
+            f"{self.table_name}_migrations",
+            self.metadata,
+            sa.Column("name", sa.Text, primary_key=True, nullable=False),
+            sa.Column("applied_at", Moment, nullable=False),
+        )
+
+    @property
+    def readable_view(self) -> str:
+        return f"{self.table_name}_readable"
+
+
+def reading_columns(rig: Rig) -> dict[str, sa.types.TypeEngine[Any]]:
+    """Columns of the readings table that a rig needs after its key, with their types."""
+    levels = {channel.alert_column for channel in rig.scored_channels}
+    return {name: sa.Text() if name in levels else sa.Float() for name in rig.value_columns}

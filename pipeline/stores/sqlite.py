@@ -1,0 +1,203 @@
+"""SQLite through Python's own `sqlite3`: one writer at a time, readers never blocked (WAL)."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, cast
+
+import polars as pl
+import sqlalchemy as sa
+
+from pipeline.db_utils import translated_errors
+from pipeline.rig import Rig
+from pipeline.stores.base import LoadOutcome, SourceIdentity
+from pipeline.stores.ledger import Ledger
+from pipeline.stores.migrations import add_channels, migrate
+from pipeline.stores.questions import Questions
+from pipeline.stores.schema import Schema
+
+_ROWS_A_STATEMENT = 100
+
+
+class SqliteStore(Questions):
+    """A SQLite file as a Store."""
+
+    backend = "sqlite"
+
+    def __init__(self, engine: sa.Engine, table_name: str) -> None:
+        super().__init__(engine, Schema(table_name))
+        with self._writing() as connection:
+            migrate(connection, self._schema)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def loading(self, identity: SourceIdentity) -> Iterator["SqliteLoad"]:
+        with self._writing() as connection:
+            yield SqliteLoad(connection, self._schema, identity)
+
+    def begin_live(self, identity: SourceIdentity) -> int:
+        with self._writing() as connection:
+            return SqliteLoad(connection, self._schema, identity, status="live").load_id
+
+    def append(self, load_id: int, rig: Rig, readings: pl.DataFrame) -> None:
+        with self._writing() as connection:
+            rows = _Rows(connection, self._schema, rig)
+            rows.upsert(readings)
+            times = readings["timestamp"]
+            Ledger(connection, self._schema).add_live(
+                load_id,
+                rig.name,
+                cast(datetime, times.min()),
+                cast(datetime, times.max()),
+                len(times),
+            )
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        """A transaction that holds the write lock from its beginning."""
+        with (
+            translated_errors(self._engine.url),
+            self._engine.connect().execution_options(write=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+
+class SqliteLoad:
+    """One load inside its transaction."""
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        schema: Schema,
+        identity: SourceIdentity,
+        status: str = "open",
+    ) -> None:
+        self._connection = connection
+        self._schema = schema
+        self._identity = identity
+        self._ledger = Ledger(connection, schema)
+        self._rows: dict[str, _Rows] = {}
+        self._touched: dict[str, tuple[datetime, datetime, int]] = {}
+        self._register(identity.rig)
+        self.load_id = self._ledger.open(identity, status)
+
+    def add_readings(self, readings: pl.DataFrame) -> None:
+        name = readings["rig"][0]
+        if name not in self._rows:
+            self._register(self._identity.rig.renamed(name))
+        self._rows[name].upsert(readings)
+        first, last = readings["timestamp"].min(), readings["timestamp"].max()
+        assert isinstance(first, datetime)
+        assert isinstance(last, datetime)
+        known = self._touched.get(name, (first, last, 0))
+        self._touched[name] = min(first, known[0]), max(last, known[1]), known[2] + len(readings)
+
+    def add_rejects(self, rejects: pl.DataFrame) -> None:
+        fixed = (self.load_id, self._identity.name)
+        table = _quoted(self._connection, self._schema.rejects.name)
+        columns = rejects.with_columns(pl.col("timestamp").dt.epoch("us"))
+        _driver(self._connection).executemany(
+            f"INSERT INTO {table} (load_id, source, line, rig, timestamp, reason, detail, raw)"  # noqa: S608  # quoted name
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            ((*fixed, *row) for row in columns.iter_rows()),
+        )
+
+    def finish(self, outcome: LoadOutcome) -> None:
+        self._ledger.complete(self.load_id, outcome, self._touched)
+        for name in self._touched:
+            self._keep_interval(name, outcome.interval_s)
+
+    def _register(self, rig: Rig) -> None:
+        add_channels(self._connection, self._schema, rig)
+        self._ledger.register(rig)
+        self._rows[rig.name] = _Rows(self._connection, self._schema, rig)
+
+    def _keep_interval(self, rig: str, interval_s: float | None) -> None:
+        """Set the usual interval of a rig whose file does not say it, at its first load."""
+        rigs = self._schema.rigs.c
+        known = self._connection.scalar(sa.select(rigs.interval_s).where(rigs.name == rig))
+        if known is None:
+            interval_s = interval_s or self._median_step_s(rig)
+            update = self._schema.rigs.update().where(rigs.name == rig)
+            self._connection.execute(update.values(interval_s=interval_s))
+
+    def _median_step_s(self, rig: str) -> float | None:
+        """Median step of all that is stored, sorted by the database (on disk if need be)."""
+        timestamp = self._schema.readings.c.timestamp
+        step = timestamp - sa.func.lag(timestamp).over(order_by=timestamp)
+        steps = sa.select(step.label("step")).where(self._schema.readings.c.rig == rig).subquery()
+        given = sa.select(steps.c.step).where(steps.c.step.is_not(None))
+        count = (
+            self._connection.scalar(sa.select(sa.func.count()).select_from(given.subquery())) or 0
+        )
+        if not count:
+            return None
+        middle = given.order_by(steps.c.step).limit(2 - count % 2).offset((count - 1) // 2)
+        values = list(self._connection.execute(middle).scalars())
+        return float(sum(values) / len(values) / 1e6)
+
+
+class _Rows:
+    """Upserts of one rig's readings, a hundred rows a statement.
+
+    Parameters are bound in statements of many rows, because a call a row costs more than
+    what SQLite does with it.
+    """
+
+    def __init__(self, connection: sa.Connection, schema: Schema, rig: Rig) -> None:
+        self._connection = _driver(connection)
+        self._rig = rig.name
+        self._columns = ["timestamp", *rig.value_columns]
+        present = [
+            column["name"] for column in sa.inspect(connection).get_columns(schema.table_name)
+        ]
+        names = [_quoted(connection, name) for name in ["rig", *self._columns]]
+        # Every column is set, so that nothing of a replaced reading stays.
+        replaced = [
+            _quoted(connection, name) for name in present if name not in ("rig", "timestamp")
+        ]
+        self._head = (
+            f"INSERT INTO {_quoted(connection, schema.table_name)} ({', '.join(names)}) VALUES "  # noqa: S608  # quoted names
+        )
+        assignments = ", ".join(f"{name} = excluded.{name}" for name in replaced)
+        self._tail = f" ON CONFLICT (rig, timestamp) DO UPDATE SET {assignments}"
+
+    def upsert(self, readings: pl.DataFrame) -> None:
+        frame = readings.select(self._columns).with_columns(pl.col("timestamp").dt.epoch("us"))
+        width, rows = len(self._columns), len(frame)
+        most = self._connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+        each = max(1, min(_ROWS_A_STATEMENT, (most - 1) // width))
+        values: list[Any] = [None] * (rows * width)
+        for position, column in enumerate(frame.iter_columns()):
+            values[position::width] = column.to_list()
+        whole = rows // each * each * width
+        step = each * width
+        self._execute(each, [[self._rig, *values[i : i + step]] for i in range(0, whole, step)])
+        rest = range(whole, len(values), width)
+        self._execute(1, [[self._rig, *values[i : i + width]] for i in rest])
+
+    def _execute(self, rows: int, parameters: list[list[Any]]) -> None:
+        if not parameters:
+            return
+        width = len(self._columns)
+        # ?1 is the rig, the same in every row.
+        row_values = (
+            ", ".join(f"?{2 + row * width + column}" for column in range(width))
+            for row in range(rows)
+        )
+        values = ", ".join(f"(?1, {row})" for row in row_values)
+        self._connection.executemany(self._head + values + self._tail, parameters)
+
+
+def _driver(connection: sa.Connection) -> sqlite3.Connection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
+
+
+def _quoted(connection: sa.Connection, name: str) -> str:
+    return connection.dialect.identifier_preparer.quote_identifier(name)

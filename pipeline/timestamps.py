@@ -1,0 +1,192 @@
+"""Times: text and numbers of a file to UTC, and UTC to the text that we write.
+
+Inside, a time is a Polars `Datetime("us", "UTC")` or integer microseconds since 1970 in UTC.
+"""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from pipeline.errors import QueryError
+
+UTC_DATETIME = pl.Datetime("us", "UTC")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# How our files write a time: RFC 3339, a fraction only where there is one.
+RFC3339_FORMAT = "%Y-%m-%dT%H:%M:%S%.fZ"
+
+_DATE = r"\d{4}-\d{2}-\d{2}"
+_TIME = r"\d{2}:\d{2}"
+_EXACT = rf"^{_DATE}[T ]{_TIME}:[0-5]\d(?:\.\d{{1,9}})?(?:Z|[+-]\d{{2}}:\d{{2}})?$"
+_LOOSE = (
+    rf"^({_DATE})(?:[Tt]| +)({_TIME})(:[0-5]\d)?(?:[.,](\d{{1,9}}))?"
+    r" ?([Zz]|[+-]\d{2}:?\d{2}|[+-]\d{2})?$"
+)
+_INTEGER = r"^[+-]?\d{1,19}$"
+
+# Tokens of a rig file's time_format, longest first, and what chrono (Polars) calls them.
+_TOKENS = {
+    "YYYY": "%Y",
+    "SSS": "%f",
+    "YY": "%y",
+    "MM": "%m",
+    "DD": "%d",
+    "HH": "%H",
+    "hh": "%I",
+    "mm": "%M",
+    "ss": "%S",
+    "A": "%p",
+}
+
+
+def chrono_format(time_format: str) -> str:
+    """A rig file's time format (`DD.MM.YYYY HH:mm:ss`, or with `%`) in chrono's notation."""
+    if "%" in time_format:
+        return time_format
+    pattern = "|".join(sorted(_TOKENS, key=len, reverse=True))
+    text = re.sub(pattern, lambda match: _TOKENS[match.group()], time_format)
+    # chrono takes a fraction of any length with its point: `%S%.f`.
+    return re.sub(r"[.,]%f", "%.f", text)
+
+
+def parse_times(times: pl.Expr, dtype: pl.DataType, time_format: str | None, zone: str) -> pl.Expr:
+    """UTC times of a column as a source gives it; null where it cannot be read.
+
+    Text is ISO 8601 (`T` or blank, with or without fraction and offset), an integer epoch, or
+    just `time_format` where given. A time without an offset is in `zone`; of an hour that
+    occurs twice there it is the earlier one, in an hour that is skipped it is not a time.
+    """
+    if isinstance(dtype, pl.Datetime):
+        instant = times.dt.cast_time_unit("us")
+        if dtype.time_zone is None:
+            return _localize(instant, zone)
+        return instant.dt.convert_time_zone("UTC")
+    if dtype.is_integer():
+        return _from_epoch(times.cast(pl.Int64))
+    if dtype != pl.String:
+        return pl.lit(None, UTC_DATETIME)
+    if time_format:
+        return _formatted(times.str.strip_chars(), chrono_format(time_format), zone)
+    text = times.str.strip_chars()
+    number = pl.when(text.str.contains(_INTEGER)).then(text.cast(pl.Int64, strict=False))
+    return pl.coalesce(_loose(text, zone), _from_epoch(number))
+
+
+def parse_exact_times(times: pl.Expr, sample: str, zone: str) -> pl.Expr | None:
+    """The quick way for text that is written like `sample`; null for anything else.
+
+    None when the sample is not ISO 8601 in its most usual form. What it reads it reads as
+    `parse_times` does.
+    """
+    if not re.search(_EXACT, sample):
+        return None
+    separator = sample[10]
+    offset = re.search(r"(Z|[+-]\d{2}:\d{2})$", sample)
+    suffix = "" if offset is None else "Z" if offset.group() == "Z" else "%:z"
+    text_format = f"%Y-%m-%d{separator}%H:%M:%S%.f{suffix}"
+    exact = pl.when(times.str.contains(_EXACT)).then(times)
+    return _formatted(exact, text_format, zone)
+
+
+def _formatted(text: pl.Expr, text_format: str, zone: str) -> pl.Expr:
+    parsed = text.str.to_datetime(text_format, time_unit="us", strict=False, exact=True)
+    if re.search(r"%:{0,3}#?z|%\+", text_format):
+        return parsed.dt.convert_time_zone("UTC")
+    return _localize(parsed, "UTC" if text_format.endswith("Z") else zone)
+
+
+def _loose(text: pl.Expr, zone: str) -> pl.Expr:
+    """ISO 8601 in all the forms that we accept, brought to one form first."""
+    part = text.str.extract_groups(_LOOSE)
+    seconds = part.struct.field("3").fill_null(":00")
+    fraction = (pl.lit(".") + part.struct.field("4")).fill_null("")
+    local = pl.concat_str(
+        part.struct.field("1"), pl.lit("T"), part.struct.field("2"), seconds, fraction
+    )
+    naive = local.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
+    given = part.struct.field("5").str.to_uppercase()
+    sign = pl.when(given.str.starts_with("-")).then(-1).otherwise(1)
+    digits = given.str.replace_all(r"[+:Z-]", "")
+    hours = digits.str.slice(0, 2).cast(pl.Int64, strict=False).fill_null(0)
+    minutes = digits.str.slice(2, 2).cast(pl.Int64, strict=False).fill_null(0)
+    possible = (hours < 24) & (minutes < 60)
+    offset = pl.duration(minutes=pl.when(possible).then(sign * (hours * 60 + minutes)))
+    absolute = naive.dt.replace_time_zone("UTC") - offset
+    return pl.when(given.is_null()).then(_localize(naive, zone)).otherwise(absolute)
+
+
+def _localize(naive: pl.Expr, zone: str) -> pl.Expr:
+    if zone == "UTC":
+        return naive.dt.replace_time_zone("UTC")
+    local = naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    return local.dt.convert_time_zone("UTC")
+
+
+def _from_epoch(number: pl.Expr) -> pl.Expr:
+    """Seconds, milli-, micro- or nanoseconds since 1970, told apart by their size.
+
+    Seconds reach to the year 5138; a millisecond count below 1e11 would lie before March 1973.
+    """
+    size = number.abs()
+    microseconds = (
+        pl.when(size < 10**11)
+        .then(number * 1_000_000)
+        .when(size < 10**14)
+        .then(number * 1_000)
+        .when(size < 10**17)
+        .then(number)
+        .otherwise(number // 1_000)
+    )
+    return microseconds.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Microseconds since 1970 of an aware time, exactly."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def from_microseconds(microseconds: int) -> datetime:
+    """The aware UTC time of microseconds since 1970."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def rfc3339(moment: datetime) -> str:
+    """Text of an aware time in UTC, such as `2025-07-13T02:48:00Z`; microseconds where needed."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def parse_moment(text: str, zone: ZoneInfo, name: str) -> datetime:
+    """An aware time that somebody asks for; without an offset it is in `zone`.
+
+    Raises QueryError, which names the parameter and the format.
+    """
+    try:
+        # A `+` that was not escaped in a URL arrives as a blank.
+        moment = datetime.fromisoformat(re.sub(r" (\d{2}:?\d{2})$", r"+\1", text.strip()))
+        aware = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
+        return aware.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise QueryError(
+            f"{name}={text!r} is not a time; write it as 2025-07-13T08:00:00Z, "
+            "with an offset or in the rig's zone"
+        ) from None
+
+
+def day_range(text: str, zone: ZoneInfo, name: str = "date") -> tuple[datetime, datetime]:
+    """Start and end (exclusive) in UTC of a whole local day: 23 to 25 hours.
+
+    Raises QueryError, which names the format.
+    """
+    try:
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            raise ValueError
+        day = date.fromisoformat(text)
+        start = datetime.combine(day, time(), zone)
+        end = datetime.combine(day + timedelta(days=1), time(), zone)
+        return start.astimezone(UTC), end.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise QueryError(
+            f"{name}={text!r} is not a day; write it as YYYY-MM-DD, such as 2025-07-13"
+        ) from None

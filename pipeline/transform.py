@@ -1,0 +1,175 @@
+"""The transform: from the batches of a source to scored readings, rejects and counts.
+
+Two passes in bounded memory. The first judges every row and keeps what is accepted on disk; then
+duplicates are found and the statistics are known; the second scores. Nothing here knows where
+rows come from or where they go.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Literal
+
+import polars as pl
+
+from pipeline.duplicates import Piece, find_duplicates
+from pipeline.errors import SourceError
+from pipeline.quality import REASONS, REJECT_SCHEMA, judge
+from pipeline.rig import Rig
+from pipeline.scoring import Moments, is_outlier, measure, score
+from pipeline.sources.base import Source
+from pipeline.spool import Spool
+from pipeline.tally import Tally
+
+Outliers = Literal["flag", "reject"]
+Progress = Callable[[int], None]
+
+
+class Transformed(AbstractContextManager["Transformed"]):
+    """The outcome of a transform; a context manager that gives its disk space back.
+
+    `readings()` first, then `rejects()`: outliers become known while readings are scored.
+    `rejected` counts by reason; it and `tallies` (by rig) are complete after `readings()`.
+    """
+
+    def __init__(self, source: Source, rig: Rig, outliers: Outliers) -> None:
+        self.rig = rig
+        self.rows_read = 0
+        self.accepted = 0
+        self.rejected: Counter[str] = Counter()
+        self.moments: dict[str, dict[str, Moments]] = {}
+        self.tallies: dict[str, Tally] = {}
+        self._source = source
+        self._outliers = outliers
+        self._kept = Spool()
+        self._early = Spool()
+        self._late = Spool()
+        self._pieces: list[Piece] = []
+        self._batch_of_piece: list[int] = []
+        self._duplicates: dict[int, pl.Series] = {}
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for spool in (self._kept, self._early, self._late):
+            spool.close()
+
+    def readings(self) -> Iterator[pl.DataFrame]:
+        """Accepted, scored readings in source order; each frame holds readings of one rig."""
+        for piece in self._pieces:
+            scored = score(self._without_duplicates(piece), self.moments[piece.rig], self.rig)
+            if self._outliers == "reject":
+                red = scored.select(is_outlier(self.rig)).to_series()
+                self._reject_late(piece, scored.filter(red), "outlier", "a red z-score")
+                scored = scored.filter(~red)
+            self.accepted += len(scored)
+            if len(scored):
+                self.tallies.setdefault(piece.rig, Tally(self.rig)).add(scored)
+                yield scored
+
+    def rejects(self) -> Iterator[pl.DataFrame]:
+        """Rejected rows with the columns of REJECT_SCHEMA; to be called after `readings()`."""
+        yield from self._early
+        yield from self._late_with_text()
+
+    def _judge_all(self, progress: Progress) -> None:
+        for number, batch in enumerate(self._source.batches()):
+            readings, rejects = judge(batch, self.rig)
+            self.rows_read += len(batch.rows) + len(batch.misshapen)
+            pieces = [readings] if "rig" not in batch.rows.columns else _by_rig(readings)
+            for frame in pieces:
+                if len(frame):
+                    self._pieces.append(Piece.of(len(self._kept), frame))
+                    self._batch_of_piece.append(number)
+                    self._kept.append(frame)
+            if len(rejects):
+                self.rejected.update(dict(rejects["reason"].value_counts().iter_rows()))
+                self._early.append(rejects)
+            progress(self._source.bytes_read)
+
+    def _find_duplicates(self) -> None:
+        self._duplicates = find_duplicates(self._pieces, self._kept)
+        for piece in self._pieces:
+            if piece.number in self._duplicates:
+                frame = self._kept[piece.number]
+                repeated = frame.filter(pl.col("line").is_in(self._duplicates[piece.number]))
+                self._reject_late(
+                    piece, repeated, "duplicate_timestamp", "an earlier row has this time"
+                )
+
+    def _measure(self) -> None:
+        for piece in self._pieces:
+            found = measure(self._without_duplicates(piece), self.rig)
+            known = self.moments.setdefault(piece.rig, {name: Moments() for name in found})
+            self.moments[piece.rig] = {
+                name: known[name].merged(moments) for name, moments in found.items()
+            }
+
+    def _without_duplicates(self, piece: Piece) -> pl.DataFrame:
+        frame = self._kept[piece.number]
+        if piece.number not in self._duplicates:
+            return frame
+        return frame.filter(~pl.col("line").is_in(self._duplicates[piece.number]))
+
+    def _reject_late(self, piece: Piece, rows: pl.DataFrame, reason: str, detail: str) -> None:
+        if rows.is_empty():
+            return
+        assert reason in REASONS
+        self.rejected[reason] += len(rows)
+        self._late.append(
+            rows.select(
+                pl.lit(self._batch_of_piece[piece.number]).alias("batch"),
+                "line",
+                "rig",
+                "timestamp",
+                pl.lit(reason).alias("reason"),
+                pl.lit(detail).alias("detail"),
+            )
+        )
+
+    def _late_with_text(self) -> Iterator[pl.DataFrame]:
+        """Rejects that were first accepted: their text is read from the source once more."""
+        if not len(self._late):
+            return
+        wanted: dict[int, list[int]] = {}
+        for number, frame in enumerate(self._late):
+            wanted.setdefault(frame["batch"][0], []).append(number)
+        for number, batch in enumerate(self._source.batches()):
+            places = batch.rows.select("line").with_row_index("place")
+            for late in wanted.pop(number, []):
+                rejects = self._late[late].join(places, on="line", maintain_order="left")
+                raw = pl.Series("raw", batch.raw(rejects["place"].to_list()), dtype=pl.String)
+                yield rejects.with_columns(raw).select(list(REJECT_SCHEMA))
+        if wanted:
+            raise SourceError(f"{self._source.name}: changed while it was read; load it again")
+
+
+def transform(
+    source: Source,
+    rig: Rig,
+    outliers: Outliers = "flag",
+    progress: Progress = lambda bytes_read: None,
+) -> Transformed:
+    """Judge and measure all rows of a source; score them when they are asked for.
+
+    `progress` is called with the number of bytes read so far. Raises SourceError.
+    """
+    outcome = Transformed(source, rig, outliers)
+    try:
+        outcome._judge_all(progress)
+        outcome._find_duplicates()
+        outcome._measure()
+    except BaseException:
+        outcome.__exit__(None, None, None)
+        raise
+    return outcome
+
+
+def _by_rig(readings: pl.DataFrame) -> list[pl.DataFrame]:
+    if readings["rig"].n_unique() <= 1:
+        return [readings]
+    return readings.partition_by("rig", maintain_order=True)
