@@ -3,6 +3,8 @@
 import hashlib
 import json
 import logging
+import runpy
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -11,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.ahead import ahead
 from pipeline.errors import SourceError
 from pipeline.frames import FrameKind, from_polars, to_polars
 from pipeline.output import ProcessedCsv
@@ -133,6 +136,12 @@ def run_etl(
     return summary
 
 
+def load_source(source: Source, rig: Rig, settings: Settings, store: Store) -> SourceSummary:
+    """Store one source that is already open; nothing else is written."""
+    nowhere = ProcessedCsv(None, rig)
+    return _load_source(source, rig, settings, store, nowhere, False, lambda *_: None)
+
+
 def sources_of(paths: Sequence[str], settings: Settings, rig: Rig) -> Iterator[Source]:
     """The sources for what somebody typed, each opened when its turn comes."""
     if not paths:
@@ -207,9 +216,8 @@ def _store(
 ) -> int:
     """One transaction: readings, rejects, ledger and change."""
     with store.loading(identity) as load:
-        for readings in outcome.readings():
+        for readings in ahead(_written(outcome.readings(), processed)):
             load.add_readings(readings)
-            processed.add(readings)
             progress("loading", outcome.accepted, outcome.rows_read)
         for rejects in outcome.rejects():
             load.add_rejects(rejects)
@@ -224,6 +232,12 @@ def _store(
             )
         )
     return load.load_id
+
+
+def _written(readings: Iterator[pl.DataFrame], processed: ProcessedCsv) -> Iterator[pl.DataFrame]:
+    for frame in readings:
+        processed.add(frame)
+        yield frame
 
 
 def _default_source(settings: Settings, rig: Rig) -> Source:
@@ -247,6 +261,6 @@ def _typed(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 if __name__ == "__main__":
-    from pipeline.cli import run
-
-    run(["etl"])
+    # By name, because the command imports this module.
+    sys.argv.insert(1, "etl")
+    runpy.run_module("pipeline.cli", run_name="__main__")

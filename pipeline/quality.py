@@ -70,7 +70,7 @@ def _quick_values(rows: pl.DataFrame, rig: Rig) -> list[pl.Expr]:
     times = rows["timestamp"]
     exact = None
     if times.dtype == pl.String and rig.files.time_format is None:
-        exact = parse_exact_times(pl.col("timestamp"), times[0] or "", rig.time_zone)
+        exact = parse_exact_times(times, rig.time_zone)
     if exact is None:
         exact = _times(rows, rig)
     return [

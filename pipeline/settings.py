@@ -110,12 +110,12 @@ class Settings(BaseSettings):
     )
     z_score_threshold_temperature: ZScore = _setting(
         2.0,
-        "|z| above which a temperature is red, in the default rig.",
+        "Absolute z-score above which a temperature is red, in the default rig.",
         "a number above the yellow threshold of the rig file (1.5)",
     )
     z_score_threshold_pressure: ZScore = _setting(
         2.5,
-        "|z| above which a pressure is red, in the default rig.",
+        "Absolute z-score above which a pressure is red, in the default rig.",
         "a number above the yellow threshold of the rig file (1.5)",
     )
     outliers: Literal["flag", "reject"] = _setting(

@@ -96,7 +96,7 @@ class Transformed(AbstractContextManager["Transformed"]):
         for piece in self._pieces:
             if piece.number in self._duplicates:
                 frame = self._kept[piece.number]
-                repeated = frame.filter(pl.col("line").is_in(self._duplicates[piece.number]))
+                repeated = frame.filter(self._is_duplicate(piece))
                 self._reject_late(
                     piece, repeated, "duplicate_timestamp", "an earlier row has this time"
                 )
@@ -113,7 +113,10 @@ class Transformed(AbstractContextManager["Transformed"]):
         frame = self._kept[piece.number]
         if piece.number not in self._duplicates:
             return frame
-        return frame.filter(~pl.col("line").is_in(self._duplicates[piece.number]))
+        return frame.filter(~self._is_duplicate(piece))
+
+    def _is_duplicate(self, piece: Piece) -> pl.Expr:
+        return pl.col("line").is_in(self._duplicates[piece.number].implode())
 
     def _reject_late(self, piece: Piece, rows: pl.DataFrame, reason: str, detail: str) -> None:
         if rows.is_empty():

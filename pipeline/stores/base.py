@@ -26,6 +26,15 @@ class Range:
 
 
 @dataclass(frozen=True)
+class Extent:
+    """Number of readings of a selection, and the times of its first and last."""
+
+    records: int
+    first_timestamp: datetime
+    last_timestamp: datetime
+
+
+@dataclass(frozen=True)
 class StoredRig:
     """A rig as the database knows it: its definition and what is stored of it."""
 
@@ -106,8 +115,10 @@ class Store(Protocol):
     def loading(self, identity: SourceIdentity) -> AbstractContextManager[LoadWriter]:
         """A load: visible to readers as a whole when the block ends, not at all if it raises."""
 
-    def append(self, load_id: int, rig: Rig, readings: pl.DataFrame) -> None:
-        """Add scored readings of a live source to its ledger row, in one short transaction."""
+    def append(
+        self, load_id: int, source: SourceIdentity, readings: pl.DataFrame, rejects: pl.DataFrame
+    ) -> None:
+        """Add what a live source has sent to its ledger row, in one short transaction."""
 
     def begin_live(self, identity: SourceIdentity) -> int:
         """Open the ledger row of a live source and register its rig; returns its number."""
@@ -119,7 +130,8 @@ class Store(Protocol):
 
     def total_records(self) -> int: ...
 
-    def last_timestamp(self) -> datetime | None: ...
+    def extent(self, selection: Range) -> Extent | None:
+        """How many readings there are, and the first and last; None for none."""
 
     def readings(self, selection: Range) -> Iterator[pl.DataFrame]:
         """Readings in time order, in frames of bounded size: rig, timestamp, and all columns."""
@@ -137,5 +149,8 @@ class Store(Protocol):
 
     def last_sequence(self) -> int: ...
 
-    def ping(self) -> None:
-        """Raises DatabaseUnavailable when the database cannot answer."""
+    def version(self) -> int:
+        """A number that differs from the last one when anybody has committed anything since.
+
+        Cheap enough for every request. Raises DatabaseUnavailable when the database is gone.
+        """

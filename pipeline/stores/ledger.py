@@ -76,7 +76,27 @@ class Ledger:
         for rig, (first, last, rows) in touched.items():
             self.change(rig, first, last, rows)
 
-    def add_live(self, load_id: int, rig: str, first: datetime, last: datetime, rows: int) -> None:
+    def add_live_rejects(self, load_id: int, rejected: dict[str, int]) -> None:
+        """Count rejected rows of a live source in its ledger row."""
+        loads = self._schema.loads
+        mine = loads.c.id == load_id
+        if rejected:
+            known = self._connection.scalar(sa.select(loads.c.rejected_by_reason).where(mine)) or {}
+            total = {r: known.get(r, 0) + rejected.get(r, 0) for r in {**known, **rejected}}
+            count = sum(rejected.values())
+            self._connection.execute(
+                loads.update()
+                .where(mine)
+                .values(
+                    rows_read=loads.c.rows_read + count,
+                    rejected=loads.c.rejected + count,
+                    rejected_by_reason=total,
+                )
+            )
+
+    def add_live_readings(
+        self, load_id: int, rig: str, first: datetime, last: datetime, rows: int
+    ) -> None:
         """Count readings of a live source in its ledger row, and record the change."""
         loads = self._schema.loads
         earlier = sa.or_(loads.c.first_timestamp.is_(None), loads.c.first_timestamp > first)

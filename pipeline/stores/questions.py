@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -13,7 +12,7 @@ from pipeline.db_utils import translated_errors
 from pipeline.kpis import GAP_FACTOR, Kpis, kpi_fields
 from pipeline.rig import LEVELS, Channel, Rig
 from pipeline.scoring import Moments
-from pipeline.stores.base import Change, Range, SourceIdentity, StoredRig
+from pipeline.stores.base import Change, Extent, Range, SourceIdentity, StoredRig
 from pipeline.stores.schema import Schema, reading_columns
 from pipeline.timestamps import UTC_DATETIME, from_microseconds, to_microseconds
 
@@ -27,10 +26,6 @@ class Questions:
     def __init__(self, engine: sa.Engine, schema: Schema) -> None:
         self._engine = engine
         self._schema = schema
-
-    def ping(self) -> None:
-        with self._reading() as connection:
-            connection.execute(sa.select(self._schema.migrations.c.name).limit(1)).all()
 
     def known_load(self, identity: SourceIdentity) -> int | None:
         loads = self._schema.loads.c
@@ -69,8 +64,16 @@ class Questions:
             count = sa.select(sa.func.count()).select_from(self._schema.readings)
             return connection.scalar(count) or 0
 
-    def last_timestamp(self) -> datetime | None:
-        return max((rig.last_timestamp for rig in self.rigs() if rig.last_timestamp), default=None)
+    def extent(self, selection: Range) -> Extent | None:
+        table = self._table({"rig": None, "timestamp": None})
+        timestamp = table.c.timestamp
+        query = sa.select(sa.func.count(), sa.func.min(timestamp), sa.func.max(timestamp))
+        with self._reading() as connection:
+            where = self._within(table, selection)
+            count, first, last = connection.execute(query.where(*where)).one()
+        if not count:
+            return None
+        return Extent(count, from_microseconds(first), from_microseconds(last))
 
     def readings(self, selection: Range) -> Iterator[pl.DataFrame]:
         with self._reading() as connection:

@@ -4,7 +4,8 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from pipeline.stores.ledger import Ledger
 from pipeline.stores.migrations import add_channels, migrate
 from pipeline.stores.questions import Questions
 from pipeline.stores.schema import Schema
+from pipeline.stores.watch import Watch
 
 _ROWS_A_STATEMENT = 100
 
@@ -27,11 +29,24 @@ class SqliteStore(Questions):
 
     def __init__(self, engine: sa.Engine, table_name: str) -> None:
         super().__init__(engine, Schema(table_name))
-        with self._writing() as connection:
-            migrate(connection, self._schema)
+        self._watch = Watch(Path(str(engine.url.database)))
+        self._migrate()
 
     def close(self) -> None:
+        self._watch.close()
         self._engine.dispose()
+
+    def version(self) -> int:
+        replaced, version = self._watch.look()
+        if replaced:
+            # Another file has taken its place: pooled connections still see the old one.
+            self._engine.dispose()
+            self._migrate()
+        return version
+
+    def _migrate(self) -> None:
+        with self._writing() as connection:
+            migrate(connection, self._schema)
 
     @contextmanager
     def loading(self, identity: SourceIdentity) -> Iterator["SqliteLoad"]:
@@ -42,18 +57,16 @@ class SqliteStore(Questions):
         with self._writing() as connection:
             return SqliteLoad(connection, self._schema, identity, status="live").load_id
 
-    def append(self, load_id: int, rig: Rig, readings: pl.DataFrame) -> None:
+    def append(
+        self, load_id: int, source: SourceIdentity, readings: pl.DataFrame, rejects: pl.DataFrame
+    ) -> None:
         with self._writing() as connection:
-            rows = _Rows(connection, self._schema, rig)
-            rows.upsert(readings)
-            times = readings["timestamp"]
-            Ledger(connection, self._schema).add_live(
-                load_id,
-                rig.name,
-                cast(datetime, times.min()),
-                cast(datetime, times.max()),
-                len(times),
-            )
+            _insert_rejects(connection, self._schema, load_id, source.name, rejects)
+            ledger = Ledger(connection, self._schema)
+            ledger.add_live_rejects(load_id, dict(rejects["reason"].value_counts().iter_rows()))
+            if not readings.is_empty():
+                _Rows(connection, self._schema, source.rig).upsert(readings)
+                ledger.add_live_readings(load_id, source.rig.name, *_span(readings))
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
@@ -90,21 +103,12 @@ class SqliteLoad:
         if name not in self._rows:
             self._register(self._identity.rig.renamed(name))
         self._rows[name].upsert(readings)
-        first, last = readings["timestamp"].min(), readings["timestamp"].max()
-        assert isinstance(first, datetime)
-        assert isinstance(last, datetime)
+        first, last, rows = _span(readings)
         known = self._touched.get(name, (first, last, 0))
-        self._touched[name] = min(first, known[0]), max(last, known[1]), known[2] + len(readings)
+        self._touched[name] = min(first, known[0]), max(last, known[1]), known[2] + rows
 
     def add_rejects(self, rejects: pl.DataFrame) -> None:
-        fixed = (self.load_id, self._identity.name)
-        table = _quoted(self._connection, self._schema.rejects.name)
-        columns = rejects.with_columns(pl.col("timestamp").dt.epoch("us"))
-        _driver(self._connection).executemany(
-            f"INSERT INTO {table} (load_id, source, line, rig, timestamp, reason, detail, raw)"  # noqa: S608  # quoted name
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            ((*fixed, *row) for row in columns.iter_rows()),
-        )
+        _insert_rejects(self._connection, self._schema, self.load_id, self._identity.name, rejects)
 
     def finish(self, outcome: LoadOutcome) -> None:
         self._ledger.complete(self.load_id, outcome, self._touched)
@@ -191,6 +195,26 @@ class _Rows:
         )
         values = ", ".join(f"(?1, {row})" for row in row_values)
         self._connection.executemany(self._head + values + self._tail, parameters)
+
+
+def _insert_rejects(
+    connection: sa.Connection, schema: Schema, load_id: int, source: str, rejects: pl.DataFrame
+) -> None:
+    rows = rejects.with_columns(pl.col("timestamp").dt.epoch("us")).iter_rows()
+    _driver(connection).executemany(
+        f"INSERT INTO {_quoted(connection, schema.rejects.name)}"  # noqa: S608  # quoted name
+        " (load_id, source, line, rig, timestamp, reason, detail, raw)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        ((load_id, source, *row) for row in rows),
+    )
+
+
+def _span(readings: pl.DataFrame) -> tuple[datetime, datetime, int]:
+    """First and last time of a frame, and its number of readings."""
+    first, last = readings["timestamp"].min(), readings["timestamp"].max()
+    assert isinstance(first, datetime)
+    assert isinstance(last, datetime)
+    return first, last, len(readings)
 
 
 def _driver(connection: sa.Connection) -> sqlite3.Connection:

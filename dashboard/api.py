@@ -1,0 +1,221 @@
+"""The JSON API: key figures, trends, statistics, alerts, rigs, loads and health."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from dashboard import models
+from dashboard.answers import (
+    Context,
+    ContextDependency,
+    Filter,
+    FilterDependency,
+    json_response,
+    nothing_in,
+    to_json,
+)
+from dashboard.problems import documented
+from pipeline import __version__
+from pipeline.episodes import episodes
+from pipeline.errors import DatabaseError
+from pipeline.rig import Channel
+from pipeline.stores.base import Range, StoredRig
+from pipeline.trends import trend_rows, trend_series
+
+router = APIRouter(prefix="/api", tags=["readings"], responses=documented(400, 404, 503))
+
+_ALERT_ROWS = 5_000
+# A stretch keeps about four readings a channel: first, last, lowest, highest.
+_READINGS_A_STRETCH = 4
+
+Points = Annotated[
+    int,
+    Query(ge=10, le=100_000, description="With more readings than this, the answer is thinned."),
+]
+Limit = Annotated[int, Query(ge=1, le=1_000, description="At most so many entries.")]
+
+
+@router.get("/kpis", response_model=models.KpisModel, summary="Key figures")
+def kpis(asked: FilterDependency, context: ContextDependency) -> Response:
+    """Averages, alerts, hours, quality and gaps of the selected readings."""
+
+    def build() -> dict[str, Any]:
+        stored, selection = asked.selection(context)
+        found = context.store.kpis(selection)
+        if found is None:
+            raise nothing_in(stored, selection)
+        return {**_question(asked, selection), **found, "timestamp": datetime.now(UTC)}
+
+    return json_response(context.answers.get(("kpis", asked), build))
+
+
+@router.get("/trends", response_model=models.Trends, summary="Readings over time")
+def trends(asked: FilterDependency, context: ContextDependency, points: Points = 4_000) -> Response:
+    """Every reading, or with many of them the ones that matter; gaps stay gaps."""
+
+    def build() -> dict[str, Any]:
+        stored, selection = asked.selection(context)
+        extent = context.store.extent(selection)
+        if extent is None:
+            raise nothing_in(stored, selection)
+        bucket_s = None
+        if extent.records > points:
+            span = (extent.last_timestamp - extent.first_timestamp).total_seconds()
+            bucket_s = max(span * _READINGS_A_STRETCH / points, 1e-6)
+        frames = context.store.readings(selection)
+        rows = trend_rows(frames, stored.rig, stored.interval_s, bucket_s)
+        return {
+            **_question(asked, selection),
+            **trend_series(rows, stored.rig, stored.interval_s),
+            "record_count": extent.records,
+            "downsampled": bucket_s is not None,
+            "resolution_s": bucket_s,
+        }
+
+    return json_response(context.answers.get(("trends", asked, points), build))
+
+
+@router.get("/summary", response_model=models.SummaryModel, summary="Statistics a channel")
+def summary(asked: FilterDependency, context: ContextDependency) -> Response:
+    """Count, mean, deviation, extremes, median and trend of each channel."""
+
+    def build() -> dict[str, Any]:
+        stored, selection = asked.selection(context)
+        extent = context.store.extent(selection)
+        if extent is None:
+            raise nothing_in(stored, selection)
+        found = context.store.summary(selection)
+        return {
+            **_question(asked, selection),
+            "record_count": extent.records,
+            "channels": {
+                channel.name: {
+                    "label": channel.title,
+                    "unit": channel.unit,
+                    **found[channel.name],
+                }
+                for channel in stored.rig.channels
+            },
+        }
+
+    return json_response(context.answers.get(("summary", asked), build))
+
+
+@router.get("/alerts", response_model=models.Alerts, summary="Red and yellow readings, and why")
+def alerts(asked: FilterDependency, context: ContextDependency, limit: Limit = 100) -> Response:
+    """What went beyond a limit or threshold, newest first, with the reason in one sentence."""
+
+    def build() -> dict[str, Any]:
+        stored, selection = asked.selection(context)
+        found = context.store.kpis(selection)
+        if found is None:
+            raise nothing_in(stored, selection)
+        rows = context.store.alerts(selection, _ALERT_ROWS)
+        listed = episodes(rows, stored.rig, stored.interval_s)
+        total = found["alert_count"] + found["warning_count"]
+        return {
+            **_question(asked, selection),
+            "total_red": found["alert_count"],
+            "total_yellow": found["warning_count"],
+            "alerts": [asdict(episode) for episode in listed[:limit]],
+            "truncated": len(listed) > limit or total > len(rows),
+        }
+
+    return json_response(context.answers.get(("alerts", asked, limit), build))
+
+
+@router.get("/rigs", response_model=models.Rigs, summary="Rigs and their channels")
+def rigs(context: ContextDependency) -> Response:
+    """Every rig that is stored, with its channels, limits, and the span of its readings."""
+
+    def build() -> dict[str, Any]:
+        return {"rigs": [_rig(stored) for stored in context.store.rigs()]}
+
+    return json_response(context.answers.get("rigs", build))
+
+
+@router.get("/loads", response_model=models.Loads, summary="The ledger of loads")
+def loads(context: ContextDependency, limit: Limit = 20) -> Response:
+    """What was loaded, when, and how many rows were accepted and rejected; newest first."""
+
+    def build() -> dict[str, Any]:
+        fields = models.LoadModel.model_fields
+        rows = context.store.loads(limit)
+        return {"loads": [{name: row[name] for name in fields} for row in rows]}
+
+    return json_response(context.answers.get(("loads", limit), build))
+
+
+@router.get(
+    "/health",
+    response_model=models.Health,
+    responses={503: {"model": models.Health}},
+    tags=["operation"],
+    summary="Is it working?",
+)
+def health(context: ContextDependency) -> Response:
+    """200 when the database answers, else 503; for load balancers and people in a hurry."""
+    try:
+        return json_response(context.answers.get("health", lambda: _health(context)))
+    except DatabaseError:
+        body = {
+            "status": "unavailable",
+            "database": "unreachable",
+            "backend": context.store.backend,
+            "rows": None,
+            "last_reading": None,
+            "version": __version__,
+        }
+        return Response(to_json(body), 503, media_type="application/json")
+
+
+def _health(context: Context) -> dict[str, Any]:
+    stored = context.store.rigs()
+    last = [rig.last_timestamp for rig in stored if rig.last_timestamp]
+    return {
+        "status": "ok",
+        "database": "reachable",
+        "backend": context.store.backend,
+        "rows": context.store.total_records(),
+        "last_reading": max(last, default=None),
+        "version": __version__,
+    }
+
+
+def _question(asked: Filter, selection: Range) -> dict[str, Any]:
+    return {
+        "rig": selection.rig,
+        "date_filter": asked.date,
+        "start": selection.start,
+        "end": selection.end,
+    }
+
+
+def _rig(stored: StoredRig) -> dict[str, Any]:
+    return {
+        "name": stored.rig.name,
+        "label": stored.rig.label,
+        "time_zone": stored.rig.time_zone,
+        "interval_s": stored.interval_s,
+        "total_records": stored.total_records,
+        "first_timestamp": stored.first_timestamp,
+        "last_timestamp": stored.last_timestamp,
+        "channels": [_channel(channel) for channel in stored.rig.channels],
+    }
+
+
+def _channel(channel: Channel) -> dict[str, Any]:
+    z_score = channel.z_score
+    return {
+        "name": channel.name,
+        "label": channel.title,
+        "unit": channel.unit,
+        "kind": channel.kind,
+        "required": channel.required,
+        "scored": channel.scored,
+        "valid_range": channel.valid.model_dump(),
+        "limits": channel.limits.model_dump(),
+        "z_score": z_score.model_dump() if z_score else {"yellow": None, "red": None},
+    }

@@ -1,0 +1,65 @@
+"""The raw data back: a stream of readings as CSV, filtered like everything else."""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import polars as pl
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
+
+from dashboard.answers import ContextDependency, FilterDependency, nothing_in
+from dashboard.problems import documented
+from pipeline.rig import Rig
+from pipeline.stores.base import Range, Store
+from pipeline.timestamps import RFC3339_FORMAT
+
+router = APIRouter(prefix="/api", tags=["readings"], responses=documented(400, 404, 503))
+
+# What a spreadsheet takes for the beginning of a formula.
+_FORMULA = r"^[=+\-@\t\r]"
+
+
+@router.get(
+    "/download",
+    summary="Readings as a file",
+    response_class=Response,
+    responses={200: {"content": {"text/csv": {}}, "description": "A header line and all rows."}},
+)
+def download(
+    asked: FilterDependency,
+    context: ContextDependency,
+    format: Annotated[Literal["csv"], Query(description="Only `csv` in this version.")] = "csv",
+) -> Response:
+    """Every selected reading as it is stored, at full resolution; times are RFC 3339 in UTC."""
+    stored, selection = asked.selection(context)
+    if context.store.extent(selection) is None:
+        raise nothing_in(stored, selection)
+    name = f"{_file_name(selection, asked.date)}.{format}"
+    return StreamingResponse(
+        _csv(context.store, selection, stored.rig),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def _csv(store: Store, selection: Range, rig: Rig) -> Iterator[bytes]:
+    columns = ["rig", "timestamp", *rig.value_columns]
+    yield (",".join(columns) + "\n").encode()
+    # A text that begins like a formula gets a quote before it, so that no spreadsheet runs it.
+    name = pl.col("rig")
+    safe = pl.when(name.str.contains(_FORMULA)).then(pl.lit("'") + name).otherwise(name)
+    for frame in store.readings(selection):
+        rows = frame.select(columns).with_columns(safe.alias("rig"))
+        text = rows.write_csv(include_header=False, datetime_format=RFC3339_FORMAT)
+        yield text.encode()
+
+
+def _file_name(selection: Range, date: str | None) -> str:
+    parts = [selection.rig]
+    if date is not None:
+        parts.append(date)
+    else:
+        moments = (selection.start, selection.end)
+        parts += [f"{moment:%Y%m%dT%H%M%SZ}" for moment in moments if moment is not None]
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", "_".join(parts)).strip("-.") or "readings"

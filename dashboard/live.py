@@ -1,0 +1,205 @@
+"""Live updates: each change, from any process, to every connected client.
+
+One task looks for changes and builds each message once. Every client has a bounded queue of its
+own, so that a slow or dead one delays nobody.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import anyio
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from dashboard.answers import Context, to_json
+from pipeline.errors import SmartSensorError
+from pipeline.rig import Rig
+from pipeline.stores.base import Change, Range, StoredRig
+
+logger = logging.getLogger(__name__)
+router = APIRouter()
+
+LOOK_INTERVAL_S = 0.2
+_QUEUE_LENGTH = 64
+_SEND_TIMEOUT_S = 10.0
+# More readings or changes than this at once: clients fetch what they show instead.
+_MOST_READINGS = 100
+_MOST_CHANGES = 32
+_JUST_AFTER = timedelta(microseconds=1)
+
+
+class Client:
+    """One connection: the messages that wait for it, and how many it has missed."""
+
+    def __init__(self) -> None:
+        self.messages: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(_QUEUE_LENGTH)
+        self.dropped = 0
+
+    def offer(self, sequence: int, message: bytes) -> None:
+        """Queue a message; when the queue is full, all that wait give way to one `refresh`."""
+        try:
+            self.messages.put_nowait((sequence, message))
+        except asyncio.QueueFull:
+            while not self.messages.empty():
+                self.messages.get_nowait()
+                self.dropped += 1
+            self.dropped += 1
+            refresh = {"type": "refresh", "sequence": sequence, "dropped": self.dropped}
+            self.messages.put_nowait((sequence, to_json(refresh)))
+
+
+class Live:
+    """The changes of a store, broadcast to clients for as long as `watch` runs."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._clients: set[Client] = set()
+        self._sequence = 0
+        self._version: int | None = None
+
+    @property
+    def dropped(self) -> int:
+        """Messages that the present clients were too slow for."""
+        return sum(client.dropped for client in self._clients)
+
+    def join(self) -> Client:
+        client = Client()
+        self._clients.add(client)
+        return client
+
+    def leave(self, client: Client) -> None:
+        self._clients.discard(client)
+
+    async def watch(self) -> None:
+        """Look for changes until cancelled. A database that is away is waited for."""
+        while True:
+            try:
+                for sequence, message in await run_sync(self._news):
+                    for client in self._clients:
+                        client.offer(sequence, message)
+            except SmartSensorError as error:
+                logger.warning("live updates wait: %s", error)
+                await asyncio.sleep(2.0)
+            await asyncio.sleep(LOOK_INTERVAL_S)
+
+    def snapshot(self, rig: str | None) -> tuple[int, bytes]:
+        """The present state as a message, and the sequence number that it includes."""
+        store = self._context.store
+        sequence = store.last_sequence()
+        stored = _chosen(store.rigs(), rig, self._context.rig.name)
+        last = None
+        if stored and stored.last_timestamp:
+            selection = Range(stored.rig.name, start=stored.last_timestamp)
+            last = self._readings(selection, stored.rig)[-1]
+        message = {
+            "type": "snapshot",
+            "sequence": sequence,
+            "rig": stored.rig.name if stored else None,
+            "total_records": stored.total_records if stored else 0,
+            "last_reading": last,
+        }
+        return sequence, to_json(message)
+
+    def _news(self) -> list[tuple[int, bytes]]:
+        """Messages for what has been committed since the last look."""
+        store = self._context.store
+        version = store.version()
+        if self._version is None:
+            self._sequence = store.last_sequence()
+            self._version = version
+            return []
+        if version == self._version:
+            return []
+        self._version = version
+        changes = store.changes_after(self._sequence, _MOST_CHANGES + 1)
+        if not changes or len(changes) > _MOST_CHANGES:
+            # Somebody else's write leaves no change; too many are one.
+            self._sequence = store.last_sequence()
+            refresh = {"type": "refresh", "sequence": self._sequence, "dropped": 0}
+            return [(self._sequence, to_json(refresh))]
+        self._sequence = changes[-1].sequence
+        rigs = {stored.rig.name: stored.rig for stored in store.rigs()}
+        return [(change.sequence, self._message(change, rigs[change.rig])) for change in changes]
+
+    def _message(self, change: Change, rig: Rig) -> bytes:
+        readings = None
+        if change.rows <= _MOST_READINGS:
+            end = change.last_timestamp + _JUST_AFTER
+            readings = self._readings(Range(rig.name, change.first_timestamp, end), rig)
+            # Between the first and the last there may be readings of earlier loads.
+            readings = readings if len(readings) <= _MOST_READINGS else None
+        return to_json(
+            {
+                "type": "change",
+                "sequence": change.sequence,
+                "rig": change.rig,
+                "first_timestamp": change.first_timestamp,
+                "last_timestamp": change.last_timestamp,
+                "rows": change.rows,
+                "readings": readings,
+            }
+        )
+
+    def _readings(self, selection: Range, rig: Rig) -> list[dict[str, Any]]:
+        return [
+            {
+                "timestamp": row["timestamp"],
+                "values": {c.name: row[c.name] for c in rig.channels},
+                "zscores": {c.name: row[c.zscore_column] for c in rig.scored_channels},
+                "levels": {c.name: row[c.alert_column] for c in rig.scored_channels},
+            }
+            for frame in self._context.store.readings(selection)
+            for row in frame.head(_MOST_READINGS + 1).iter_rows(named=True)
+        ]
+
+
+@router.websocket("/ws/data")
+async def data(socket: WebSocket, rig: str | None = None) -> None:
+    """The present state at once, then each change as it lands in the database."""
+    live: Live = socket.app.state.live
+    await socket.accept()
+    client = live.join()
+    try:
+        # Joined first: what lands while the snapshot is built waits in the queue.
+        included, snapshot = await run_sync(live.snapshot, rig)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_listen, socket, tasks.cancel_scope.cancel)
+            await _deliver(socket, client, included, snapshot)
+            tasks.cancel_scope.cancel()
+    except SmartSensorError as error:
+        logger.warning("/ws/data: %s", error)
+        await socket.close(1013, "the database is not reachable; try again")
+    finally:
+        live.leave(client)
+
+
+async def _deliver(socket: WebSocket, client: Client, included: int, snapshot: bytes) -> None:
+    """Send what waits for the client, until it goes or takes longer than we wait."""
+    with suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
+        await _send(socket, snapshot)
+        while True:
+            sequence, message = await client.messages.get()
+            if sequence >= included:
+                await _send(socket, message)
+
+
+async def _listen(socket: WebSocket, gone: Callable[[], None]) -> None:
+    """Clients have nothing to say; reading is how we learn that one has gone."""
+    with suppress(WebSocketDisconnect, RuntimeError):
+        while (await socket.receive())["type"] != "websocket.disconnect":
+            pass
+    gone()
+
+
+async def _send(socket: WebSocket, message: bytes) -> None:
+    with anyio.fail_after(_SEND_TIMEOUT_S):
+        await socket.send_text(message.decode())
+
+
+def _chosen(stored: list[StoredRig], asked: str | None, default: str) -> StoredRig | None:
+    by_name = {each.rig.name: each for each in stored}
+    return by_name.get(asked or default) or (stored[0] if stored and asked is None else None)

@@ -1,0 +1,244 @@
+/**
+ * How a channel's chart is drawn: Chart.js options and data sets. No animation, no curves, no
+ * line across a null; marks for red and yellow readings are data sets of their own.
+ */
+
+import { colour, faded } from "./colours.js";
+import { beyondPlugin, font, gapsPlugin } from "./chart-plugins.js";
+import { decimalsOf, formatExact, formatNumber } from "./format.js";
+import { extremes, isolated } from "./series.js";
+import { timeTicks, valueAxis } from "./ticks.js";
+
+/**
+ * @typedef {import("./explain.js").Channel} Channel
+ * @typedef {import("./series.js").Trend} Trend
+ * @typedef {import("./series.js").Series} Series
+ * @typedef {import("./range.js").Range} Range
+ * @typedef {{series: string}} Look the custom property of the channel's colour
+ */
+
+const MARKS = /** @type {const} */ ([
+  { level: "yellow", pointStyle: "triangle", radius: 4.5, colour: "--yellow-mark" },
+  { level: "red", pointStyle: "rectRot", radius: 5, colour: "--red" },
+]);
+
+/**
+ * @param {Channel} channel
+ * @param {(axis: any) => void} fitWidth gives all value axes one width
+ * @returns {any} a configuration without data
+ */
+export function chartConfig(channel, fitWidth) {
+  return {
+    type: "line",
+    data: { datasets: [lineSet(channel), loneSet(), ...MARKS.map(markSet)] },
+    plugins: [gapsPlugin, beyondPlugin],
+    options: {
+      animation: false,
+      responsive: true,
+      maintainAspectRatio: false,
+      parsing: false,
+      normalized: true,
+      events: [],
+      layout: { padding: { top: 4, right: 10, bottom: 0, left: 0 } },
+      plugins: {
+        legend: { display: false },
+        tooltip: { enabled: false },
+        annotation: { annotations: {} },
+        gaps: { bands: [], labelled: true },
+        beyond: { limits: channel.limits },
+      },
+      scales: { x: timeAxis(), y: valueScale(fitWidth) },
+    },
+  };
+}
+
+/** @param {Channel} channel */
+function lineSet(channel) {
+  return { label: channel.label, data: [], tension: 0, spanGaps: false, borderWidth: 1.5, borderJoinStyle: "round", pointRadius: 0, order: 3 };
+}
+
+/** Readings between two gaps: a dot, as no line shows them. */
+function loneSet() {
+  return { label: "alone", data: [], showLine: false, pointStyle: "circle", pointRadius: 2, order: 2 };
+}
+
+/** @param {typeof MARKS[number]} mark */
+function markSet(mark) {
+  return {
+    label: mark.level,
+    data: [],
+    showLine: false,
+    pointStyle: mark.pointStyle,
+    pointRadius: mark.radius,
+    borderWidth: 1,
+    clip: 6,
+    order: mark.level === "red" ? 0 : 1,
+  };
+}
+
+function timeAxis() {
+  return {
+    type: "linear",
+    min: 0,
+    max: 1,
+    border: { display: false },
+    grid: { drawTicks: false },
+    ticks: {
+      autoSkip: false,
+      maxRotation: 0,
+      padding: 6,
+      callback: (_, index, ticks) => ticks[index].label,
+    },
+    /** @param {any} axis */
+    afterBuildTicks(axis) {
+      const zone = axis.options.zone ?? "UTC";
+      const most = Math.max(2, Math.floor(axis.chart.width / widthOfLabel(axis)));
+      axis.ticks = timeTicks({ start: axis.min, end: axis.max }, zone, most);
+    },
+  };
+}
+
+/** Room for one label: clocks with seconds need more. @param {any} axis */
+function widthOfLabel(axis) {
+  return axis.max - axis.min < 15 * 60_000 ? 96 : 74;
+}
+
+/** @param {(axis: any) => void} fitWidth */
+function valueScale(fitWidth) {
+  return {
+    type: "linear",
+    min: 0,
+    max: 1,
+    border: { display: false },
+    grid: { drawTicks: false },
+    ticks: { padding: 6, autoSkip: false, callback: (value, _, ticks) => formatNumber(value, decimalsOf(ticks[0].step)) },
+    /** @param {any} axis */
+    afterBuildTicks(axis) {
+      const { step = 1, values = [] } = axis.options.chosen ?? {};
+      axis.ticks = values.map((value) => ({ value, step }));
+    },
+    afterFit: fitWidth,
+  };
+}
+
+/**
+ * Data, gaps and the value axis of a chart from a trend.
+ * @param {any} chart
+ * @param {Channel} channel
+ * @param {Trend} trend
+ * @param {Series} series
+ */
+export function setData(chart, channel, trend, series) {
+  const [line, alone, ...marks] = chart.data.datasets;
+  line.data = trend.times.map((x, at) => ({ x, y: series.values[at] }));
+  line.borderWidth = line.data.length > 800 ? 1.2 : 1.5;
+  alone.data = isolated(series.values).map((at) => line.data[at]);
+  marks.forEach((set, index) => {
+    const { level } = MARKS[index];
+    set.data = line.data.filter((_, at) => series.levels?.[at] === level);
+    set.pointRadius = radiusOf(MARKS[index], set.data.length);
+  });
+  chart.options.plugins.gaps.bands = trend.gaps;
+  setValueAxis(chart, channel, series);
+}
+
+/**
+ * Many marks are smaller ones: they must not hide the line.
+ * @param {typeof MARKS[number]} mark
+ * @param {number} count
+ */
+function radiusOf({ level, radius }, count) {
+  if (level === "red") return count > 60 ? radius - 1 : radius;
+  if (count > 120) return radius - 2;
+  return count > 30 ? radius - 1 : radius;
+}
+
+/**
+ * @param {any} chart
+ * @param {Channel} channel
+ * @param {Series} series
+ */
+function setValueAxis(chart, channel, series) {
+  const found = extremes(series.values) ?? { low: 0, high: 1 };
+  const count = Math.max(2, Math.round((chart.height || 200) / 48));
+  const axis = valueAxis(found.low, found.high, channel.limits, count, channel.kind === "counter" ? 0 : 0.03);
+  const { y } = chart.options.scales;
+  y.min = axis.min;
+  y.max = axis.max;
+  y.chosen = { step: axis.step, values: axis.ticks };
+  const annotations = {};
+  for (const side of /** @type {const} */ (["low", "high"])) {
+    const limit = channel.limits[side];
+    if (limit === null || limit < axis.min || limit > axis.max) continue;
+    annotations[side] = limitLine(side, limit);
+  }
+  chart.options.plugins.annotation.annotations = annotations;
+}
+
+/**
+ * @param {"low" | "high"} side
+ * @param {number} limit
+ */
+function limitLine(side, limit) {
+  const red = colour("--red");
+  return {
+    type: "line",
+    yMin: limit,
+    yMax: limit,
+    borderColor: red,
+    borderWidth: 1.2,
+    borderDash: [6, 4],
+    drawTime: "beforeDatasetsDraw",
+    label: {
+      display: true,
+      content: `${side} limit ${formatExact(limit)}`,
+      position: "end",
+      xAdjust: 2,
+      /** Above the line, or below it where there is no room. @param {any} context */
+      yAdjust: ({ chart }) => (chart.scales.y.getPixelForValue(limit) - chart.chartArea.top < 18 ? 9 : -9),
+      backgroundColor: faded(colour("--panel"), 0.75),
+      color: red,
+      padding: { x: 4, y: 0 },
+      borderRadius: 3,
+      font: { size: 11, weight: "normal" },
+      drawTime: "afterDatasetsDraw",
+    },
+  };
+}
+
+/**
+ * @param {any} chart
+ * @param {Range} view
+ * @param {string} zone
+ */
+export function setView(chart, view, zone) {
+  const { x } = chart.options.scales;
+  x.min = view.start;
+  x.max = view.end;
+  x.zone = zone;
+}
+
+/**
+ * Colours of the theme that is on.
+ * @param {any} chart
+ * @param {string} seriesProperty such as `--series-1`
+ */
+export function setColours(chart, seriesProperty) {
+  const muted = colour("--muted");
+  const line = colour("--line");
+  for (const axis of [chart.options.scales.x, chart.options.scales.y]) {
+    axis.ticks.color = muted;
+    axis.ticks.font = { size: 11, family: font(11).slice(5) };
+    axis.grid.color = line;
+  }
+  const [main, alone, ...marks] = chart.data.datasets;
+  main.borderColor = alone.borderColor = alone.backgroundColor = colour(seriesProperty);
+  marks.forEach((set, index) => {
+    set.backgroundColor = colour(MARKS[index].colour);
+    set.borderColor = colour("--panel");
+  });
+  for (const annotation of Object.values(chart.options.plugins.annotation.annotations)) {
+    annotation.borderColor = annotation.label.color = colour("--red");
+    annotation.label.backgroundColor = faded(colour("--panel"), 0.75);
+  }
+}

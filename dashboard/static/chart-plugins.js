@@ -1,0 +1,127 @@
+/**
+ * What Chart.js does not draw by itself: gaps as hatched bands with their length, and arrows to
+ * limits that lie outside the scale.
+ */
+
+import { colour } from "./colours.js";
+import { formatDuration, formatExact } from "./format.js";
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @returns {CanvasPattern | string}
+ */
+export function hatching(context) {
+  const size = 8;
+  const scale = window.devicePixelRatio || 1;
+  const tile = document.createElement("canvas");
+  tile.width = tile.height = size * scale;
+  const pen = /** @type {CanvasRenderingContext2D} */ (tile.getContext("2d"));
+  pen.scale(scale, scale);
+  pen.strokeStyle = colour("--hatch");
+  pen.lineWidth = 1;
+  pen.beginPath();
+  for (const offset of [-size, 0, size]) {
+    pen.moveTo(offset - 1, size + 1);
+    pen.lineTo(offset + size + 1, -1);
+  }
+  pen.stroke();
+  const pattern = context.createPattern(tile, "repeat");
+  if (!pattern) return colour("--line");
+  pattern.setTransform(new DOMMatrix().scale(1 / scale));
+  return pattern;
+}
+
+/** Silences as bands; `chart.options.plugins.gaps.bands` holds them. */
+export const gapsPlugin = {
+  id: "gaps",
+
+  /** @param {any} chart */
+  beforeDatasetsDraw(chart, _, options) {
+    const { ctx: context, chartArea: area, scales } = chart;
+    const bands = options.bands ?? [];
+    if (!area || bands.length === 0) return;
+    context.save();
+    context.beginPath();
+    context.rect(area.left, area.top, area.width, area.height);
+    context.clip();
+    const fill = hatching(context);
+    for (const band of bands) drawGap(context, area, scales.x, band, fill, options.labelled);
+    context.restore();
+  },
+};
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {any} area
+ * @param {any} axis
+ * @param {import("./series.js").Gap} gap
+ * @param {CanvasPattern | string} fill
+ * @param {boolean} labelled
+ */
+function drawGap(context, area, axis, gap, fill, labelled) {
+  const left = Math.max(axis.getPixelForValue(gap.start), area.left - 1);
+  const right = Math.min(axis.getPixelForValue(gap.end), area.right + 1);
+  if (right < area.left || left > area.right) return;
+  const width = Math.max(right - left, 2);
+  context.fillStyle = fill;
+  context.fillRect(left, area.top, width, area.height);
+  if (!labelled) return;
+  const text = `no data · ${formatDuration((gap.end - gap.start) / 1000)}`;
+  context.font = font(11);
+  const textWidth = context.measureText(text).width;
+  if (textWidth + 16 > width) return;
+  const middle = (left + right) / 2;
+  context.fillStyle = colour("--panel");
+  const height = (area.top + area.bottom) / 2;
+  context.fillRect(middle - textWidth / 2 - 6, height - 9, textWidth + 12, 18);
+  context.fillStyle = colour("--muted");
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.fillText(text, middle, height);
+}
+
+/** Limits beyond the scale: said at the edge beyond which they lie. */
+export const beyondPlugin = {
+  id: "beyond",
+
+  /** @param {any} chart */
+  afterDatasetsDraw(chart, _, options) {
+    const { ctx: context, chartArea: area, scales } = chart;
+    const { low = null, high = null } = options.limits ?? {};
+    if (!area) return;
+    context.save();
+    context.font = font(11);
+    context.fillStyle = colour("--red");
+    context.textAlign = "right";
+    if (high !== null && high > scales.y.max) {
+      note(context, area.right - 4, area.top + 9, `high limit ${formatExact(high)}`, -1);
+    }
+    if (low !== null && low < scales.y.min) {
+      note(context, area.right - 4, area.bottom - 9, `low limit ${formatExact(low)}`, 1);
+    }
+    context.restore();
+  },
+};
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {number} right
+ * @param {number} middle
+ * @param {string} text
+ * @param {-1 | 1} direction of the arrow: -1 is up
+ */
+function note(context, right, middle, text, direction) {
+  context.textBaseline = "middle";
+  context.globalAlpha = 0.85;
+  context.fillText(text, right - 12, middle);
+  context.beginPath();
+  context.moveTo(right - 8, middle - 2 * direction);
+  context.lineTo(right, middle - 2 * direction);
+  context.lineTo(right - 4, middle + 4 * direction);
+  context.fill();
+}
+
+/** @param {number} size */
+export function font(size) {
+  return `${size}px ${getComputedStyle(document.body).fontFamily}`;
+}

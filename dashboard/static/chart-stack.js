@@ -1,0 +1,239 @@
+/**
+ * All charts of a rig, on one time axis with one cross-hair.
+ */
+
+import { ChartCard } from "./chart-card.js";
+import { seriesClasses } from "./colours.js";
+import { channelDecimals } from "./format.js";
+import { listen } from "./gestures.js";
+import { moved, zoomed } from "./range.js";
+import { stepped } from "./series.js";
+import { Tooltip } from "./tooltip.js";
+
+/**
+ * @typedef {import("./range.js").Range} Range
+ * @typedef {import("./range.js").Extent} Extent
+ * @typedef {import("./chart-card.js").Picture} Picture
+ * @typedef {object} Wishes what the charts ask of the page
+ * @property {(range: Range) => void} show a range, for good
+ * @property {(range: Range) => void} slide to a range, with more to come
+ * @property {() => void} reset
+ * @property {() => Extent | null} extent
+ */
+
+export class ChartStack {
+  /**
+   * @param {HTMLElement} place
+   * @param {Wishes} wishes
+   */
+  constructor(place, wishes) {
+    this.place = place;
+    this.wishes = wishes;
+    /** @type {Map<string, ChartCard>} */
+    this.cards = new Map();
+    this.axisWidth = 0;
+    this.widest = 0;
+    this.tooltip = new Tooltip();
+    /** @type {Picture | null} */
+    this.picture = null;
+    /** @type {number | null} */
+    this.instant = null;
+  }
+
+  /** Charts by channel, for tests and for whoever automates the page. @returns {Map<string, any>} */
+  get charts() {
+    return new Map([...this.cards].filter(([, card]) => card.chart).map(([name, card]) => [name, card.chart]));
+  }
+
+  /** @param {readonly import("./explain.js").Channel[]} channels */
+  build(channels) {
+    for (const card of this.cards.values()) card.destroy();
+    this.cards.clear();
+    this.place.replaceChildren();
+    this.picture = null;
+    this.axisWidth = 0;
+    const looks = seriesClasses(channels);
+    for (const channel of channels) {
+      const look = looks.get(channel.name) ?? "series-1";
+      const card = new ChartCard(channel, look, (axis) => this.#fitWidth(axis));
+      this.cards.set(channel.name, card);
+      this.place.append(card.node);
+      if (card.chart) this.#attend(card);
+    }
+  }
+
+  /**
+   * Decimals by what the whole record carries, so that they stay when the range changes.
+   * @param {import("./series.js").Trend} trend
+   */
+  learn(trend) {
+    for (const [name, card] of this.cards) {
+      const found = channelDecimals(trend.channels.get(name)?.values ?? []);
+      card.decimals = {
+        measured: Math.max(card.decimals.measured, found.measured),
+        shown: Math.max(card.decimals.shown, found.shown),
+      };
+    }
+  }
+
+  /** @param {string} name */
+  decimals(name) {
+    return this.cards.get(name)?.decimals ?? { measured: 2, shown: 2 };
+  }
+
+  /** @param {Picture} picture */
+  update(picture) {
+    this.picture = picture;
+    this.widest = 0;
+    for (const card of this.cards.values()) card.update(picture);
+    if (this.widest !== this.axisWidth) {
+      this.axisWidth = this.widest;
+      for (const card of this.cards.values()) card.chart?.update("none");
+    }
+    if (this.instant !== null) this.pointTo(this.instant, null);
+  }
+
+  /** @param {Range} view */
+  moveTo(view) {
+    if (!this.picture) return;
+    this.picture = { ...this.picture, view };
+    for (const card of this.cards.values()) card.moveTo(view);
+    if (this.instant !== null) this.pointTo(this.instant, null);
+  }
+
+  repaint() {
+    for (const card of this.cards.values()) card.repaint();
+  }
+
+  /**
+   * The cross-hair of all charts; the tooltip at the one where it is pointed at.
+   * @param {number} instant
+   * @param {ChartCard | null} source
+   */
+  pointTo(instant, source) {
+    this.instant = instant;
+    const { view } = this.picture ?? { view: null };
+    if (!view || instant < view.start || instant > view.end) {
+      this.leave();
+      return;
+    }
+    for (const card of this.cards.values()) {
+      const at = card.pointTo(instant);
+      const found = card === source && at ? card.pointAt(instant) : null;
+      if (!at || !found || !this.picture) continue;
+      this.tooltip.show(card.plot, at, found.point, this.picture.zone);
+      card.say(found.index, found.point);
+    }
+  }
+
+  /**
+   * The cross-hair at a reading of a channel, as if it were pointed at.
+   * @param {string} name
+   * @param {number} instant
+   */
+  pin(name, instant) {
+    const card = this.cards.get(name);
+    const found = card?.pointAt(instant);
+    if (card && found) this.pointTo(found.point.time, card);
+  }
+
+  leave() {
+    this.instant = null;
+    this.tooltip.hide();
+    for (const card of this.cards.values()) card.unpoint();
+  }
+
+  /** @param {Range | null} range */
+  select(range) {
+    for (const card of this.cards.values()) card.select(range);
+  }
+
+  /** @param {any} axis of values */
+  #fitWidth(axis) {
+    this.widest = Math.max(this.widest, axis.width);
+    axis.width = Math.max(axis.width, this.axisWidth);
+  }
+
+  /** @param {ChartCard} card */
+  #attend(card) {
+    const timeAt = (x) => card.chart.scales.x.getValueForPixel(x);
+    const between = (one, other) => ({ start: timeAt(Math.min(one, other)), end: timeAt(Math.max(one, other)) });
+    listen(card.plot, {
+      point: (x) => this.#pointNear(card, timeAt(x)),
+      leave: () => this.leave(),
+      selecting: (from, to) => this.select(between(from, to)),
+      selected: (from, to) => {
+        this.select(null);
+        this.wishes.show(between(from, to));
+      },
+      unselected: () => this.select(null),
+      pan: (pixels) => this.#pan(-pixels * ((timeAt(100) - timeAt(0)) / 100)),
+      zoom: (x, factor) => this.#zoom(timeAt(x), factor),
+      settled: () => this.picture && this.wishes.slide(this.picture.view),
+      reset: () => this.wishes.reset(),
+    });
+    card.plot.addEventListener("keydown", (event) => this.#key(event, card));
+    card.plot.addEventListener("focus", () => {
+      if (card.plot.matches(":focus-visible")) this.#step(card, 0);
+    });
+    card.plot.addEventListener("blur", () => this.leave());
+  }
+
+  /**
+   * @param {ChartCard} card
+   * @param {number} instant
+   */
+  #pointNear(card, instant) {
+    const found = card.pointAt(instant);
+    if (found) this.pointTo(found.point.time, card);
+  }
+
+  /** @param {number} by ms */
+  #pan(by) {
+    const extent = this.wishes.extent();
+    if (extent && this.picture) this.wishes.slide(moved(this.picture.view, by, extent));
+  }
+
+  /**
+   * @param {number} centre
+   * @param {number} factor
+   */
+  #zoom(centre, factor) {
+    const extent = this.wishes.extent();
+    if (extent && this.picture) this.wishes.slide(zoomed(this.picture.view, centre, factor, extent));
+  }
+
+  /**
+   * @param {ChartCard} card
+   * @param {number} steps
+   */
+  #step(card, steps) {
+    if (!this.picture || !card.series) return;
+    const found = card.pointAt(this.instant ?? this.picture.view.end);
+    if (!found) return;
+    const { trend, view } = this.picture;
+    const index = stepped(card.series.values, found.index, steps);
+    const time = trend.times[index];
+    if (time >= view.start && time < view.end) this.pointTo(time, card);
+    else if (steps === 0) this.pointTo(found.point.time, card);
+  }
+
+  /**
+   * @param {KeyboardEvent} event
+   * @param {ChartCard} card
+   */
+  #key(event, card) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const steps = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -1e9, End: 1e9 }[event.key];
+    const centre = this.instant ?? 0;
+    const { view } = this.picture ?? { view: { start: 0, end: 0 } };
+    const middle = centre || (view.start + view.end) / 2;
+    if (steps !== undefined) this.#step(card, event.shiftKey ? steps * 10 : steps);
+    else if (event.key === "+" || event.key === "=") this.#zoom(middle, 0.5);
+    else if (event.key === "-") this.#zoom(middle, 2);
+    else if (event.key === "Enter") this.#zoom(middle, 0.25);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}

@@ -1,0 +1,395 @@
+/**
+ * What is shown, and how answers and messages change it.
+ */
+
+import { throttled } from "./api.js";
+import { Announcer } from "./announcer.js";
+import { byId } from "./dom.js";
+import { zoneOf } from "./header.js";
+import { Loader } from "./loader.js";
+import { baseRange, follows, overlaps, select, shownRange, withContext, zoomed } from "./range.js";
+import { Screen } from "./screen.js";
+import { appended, trimmed } from "./series.js";
+import * as status from "./status.js";
+import { parseTime } from "./times.js";
+import { readQuery, writeQuery } from "./url.js";
+
+const MOST_APPENDED = 500;
+const SLIDE_MS = 250;
+const SLIDE_ENDS_MS = 900;
+
+/**
+ * @typedef {import("./range.js").Range} Range
+ * @typedef {import("./range.js").Selection} Selection
+ * @typedef {import("./range.js").Extent} Extent
+ * @typedef {import("./url.js").ZoneChoice} ZoneChoice
+ * @typedef {import("./series.js").Trend} Trend
+ */
+
+export class Dashboard {
+  /** @param {string} version */
+  constructor(version) {
+    this.version = version;
+    this.page = readQuery(location.search);
+    /** @type {any[]} */
+    this.rigs = [];
+    /** @type {any} */
+    this.rig = null;
+    /** @type {Extent | null} */
+    this.extent = null;
+    /** @type {any} */
+    this.kpis = null;
+    /** @type {any} */
+    this.alerts = null;
+    /** @type {Trend | null} */
+    this.trend = null;
+    /** @type {Trend | null} */
+    this.record = null;
+    /** @type {string | null} */
+    this.backend = null;
+    this.connection = "connecting";
+    this.appended = 0;
+    /** @type {number | null} */
+    this.sequence = null;
+    this.slidUntil = 0;
+    /** @type {{channel: string, range: Range} | null} */
+    this.pinned = null;
+    /** @type {(name: string) => void} */
+    this.onRig = () => {};
+    this.loader = new Loader(new status.Progress());
+    this.announcer = new Announcer(byId("announcer"));
+    this.screen = new Screen(this);
+    this.#throttles();
+  }
+
+  #throttles() {
+    this.loadViewSoon = throttled(() => this.loadView(), SLIDE_MS);
+    this.reloadSoon = throttled(() => this.loadView(), 1000);
+    this.refreshSoon = throttled(() => this.refresh(), 1000);
+    this.loadFiguresSoon = throttled(() => this.loadFigures(), 1000);
+    this.loadRecordSoon = throttled(() => this.loadRecord(), 15_000);
+    this.loadLoadsSoon = throttled(() => this.loadLoads(), 5000);
+  }
+
+  async start() {
+    this.loadHealth();
+    await this.loadRigs();
+    this.onRig(this.rig?.name ?? "");
+    if (this.rig) await this.loadView();
+  }
+
+  /** Everything once more: the server said so, or the connection is away. */
+  async refresh() {
+    const before = this.rig?.name;
+    this.loadHealth();
+    await this.loadRigs();
+    if (!this.rig) return;
+    if (this.rig.name !== before) this.onRig(this.rig.name);
+    await Promise.all([this.loadView(), this.loadRecord()]);
+    if (this.screen.rail.current === "loads") this.loadLoads();
+  }
+
+  // What is chosen
+
+  get zone() {
+    return zoneOf(this.page.zone, this.rig?.time_zone ?? "UTC");
+  }
+
+  /** @returns {Range} */
+  get shown() {
+    return this.extent ? shownRange(this.page, this.extent) : { start: 0, end: 1 };
+  }
+
+  /** @returns {Range} */
+  get base() {
+    return this.extent ? baseRange(this.page.base, this.extent) : { start: 0, end: 1 };
+  }
+
+  /** @param {Selection} selection */
+  choose(selection) {
+    this.#go({ ...this.page, ...selection }, "push");
+    this.loadView();
+  }
+
+  /** @param {Range} range */
+  show(range) {
+    if (this.extent) this.choose(select(this.page, range, this.extent));
+  }
+
+  /** One step of a movement: the first one is remembered, the others replace it. @param {Range} range */
+  slide(range) {
+    if (!this.extent) return;
+    const now = performance.now();
+    this.#go({ ...this.page, ...select(this.page, range, this.extent) }, now < this.slidUntil ? "replace" : "push");
+    this.slidUntil = now + SLIDE_ENDS_MS;
+    this.loadViewSoon();
+  }
+
+  /** @param {number} factor */
+  zoom(factor) {
+    if (!this.extent) return;
+    const { start, end } = this.shown;
+    this.slide(zoomed({ start, end }, (start + end) / 2, factor, this.extent));
+  }
+
+  reset() {
+    this.screen.charts.leave();
+    this.screen.charts.select(null);
+    if (this.page.zoom) this.choose({ base: this.page.base, zoom: null });
+  }
+
+  /**
+   * @param {Range} event
+   * @param {string | null} channel
+   */
+  showEvent(event, channel) {
+    if (!this.extent) return;
+    this.pinned = channel ? { channel, range: event } : null;
+    this.show(withContext(event, this.extent));
+    const card = byId("cards").querySelector(channel ? `#chart-${CSS.escape(channel)}` : ".chart-card");
+    if (window.innerWidth <= 1080) card?.scrollIntoView({ block: "start", behavior: "smooth" });
+  }
+
+  /** @param {string} name */
+  chooseRig(name) {
+    const rig = this.rigs.find((other) => other.name === name);
+    if (!rig || rig === this.rig) return;
+    const { base } = this.page;
+    const kept = base.kind === "last" || base.kind === "all" ? base : readQuery("").base;
+    this.#go({ ...this.page, rig: name, base: kept, zoom: null }, "push");
+    this.#useRig(rig);
+    this.onRig(name);
+    this.loadView();
+  }
+
+  /** @param {ZoneChoice} zone */
+  chooseZone(zone) {
+    this.#go({ ...this.page, zone }, "push");
+    this.screen.all();
+  }
+
+  nextZone() {
+    const zones = /** @type {ZoneChoice[]} */ (["rig", "utc", "browser"]);
+    this.chooseZone(zones[(zones.indexOf(this.page.zone) + 1) % zones.length]);
+  }
+
+  /** The browser went back or forward. */
+  restore() {
+    this.page = readQuery(location.search);
+    const rig = this.rigs.find(({ name }) => name === this.page.rig) ?? this.rigs[0];
+    if (rig && rig !== this.rig) {
+      this.#useRig(rig);
+      this.onRig(rig.name);
+    }
+    this.loadView();
+  }
+
+  /**
+   * @param {import("./url.js").PageState} page
+   * @param {"push" | "replace"} how
+   */
+  #go(page, how) {
+    this.page = { ...page, rig: this.rigs.length > 1 ? (page.rig ?? this.rig?.name ?? null) : page.rig };
+    const url = location.pathname + writeQuery(this.page);
+    if (how === "push") history.pushState(null, "", url);
+    else history.replaceState(null, "", url);
+    this.screen.window();
+  }
+
+  // Answers
+
+  async loadRigs() {
+    try {
+      const rigs = await this.loader.rigs();
+      if (rigs === null) return;
+      status.showProblem(null);
+      this.rigs = rigs.filter((each) => each.first_timestamp !== null);
+      const rig = this.rigs.find(({ name }) => name === (this.rig?.name ?? this.page.rig)) ?? this.rigs[0];
+      if (!rig) this.#useNoRig();
+      else this.#useRig(rig);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #useNoRig() {
+    this.rig = this.extent = this.trend = this.record = null;
+    this.screen.empty();
+  }
+
+  /** @param {any} rig */
+  #useRig(rig) {
+    const same = this.rig && this.rig.name === rig.name && JSON.stringify(this.rig.channels) === JSON.stringify(rig.channels);
+    this.rig = rig;
+    this.extent = {
+      first: parseTime(rig.first_timestamp),
+      last: parseTime(rig.last_timestamp),
+      interval: rig.interval_s,
+      zone: rig.time_zone,
+    };
+    if (!same) {
+      this.kpis = this.alerts = this.trend = this.record = null;
+      this.screen.build(rig);
+      if (this.screen.rail.current === "loads") this.loadLoads();
+    }
+    this.screen.window();
+  }
+
+  async loadView() {
+    if (!this.rig || !this.extent) return;
+    this.loader.forgetFigures();
+    try {
+      const [view] = await Promise.all([
+        this.loader.view(this.rig.name, this.page, this.shown, this.base, this.screen.rail.redOnly, this.extent),
+        this.record ? null : this.loadRecord(),
+      ]);
+      if (view === null) return;
+      status.showProblem(null);
+      Object.assign(this, view);
+      this.appended = 0;
+      this.screen.all();
+      this.#pin();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  async loadFigures() {
+    if (!this.rig || status.currentState() !== "ready") return;
+    try {
+      const answer = await this.loader.figures(this.rig.name, this.page, this.shown, this.base, this.screen.rail.redOnly);
+      if (answer === null || answer.kpis === null) return;
+      Object.assign(this, answer);
+      this.screen.figures();
+    } catch {
+      // The next reading asks again; what is shown was right a moment ago.
+    }
+  }
+
+  async loadRecord() {
+    if (!this.rig) return;
+    try {
+      const record = await this.loader.overview(this.rig.name);
+      if (record === null) return;
+      this.record = record;
+      this.screen.charts.learn(record);
+      this.screen.record();
+    } catch {
+      this.screen.overview.hide();
+    }
+  }
+
+  async loadLoads() {
+    if (!this.rig) return;
+    try {
+      const loads = await this.loader.loads(this.rig.name);
+      if (loads) this.screen.rail.showLoads(loads, this.rig.name, this.zone);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  async loadHealth() {
+    try {
+      const health = await this.loader.health();
+      this.backend = health.backend;
+      this.screen.foot();
+    } catch {
+      // The questions about readings say what is wrong.
+    }
+  }
+
+  /** @param {unknown} error */
+  #fail(error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    if (this.trend && this.rig) status.showProblem(`Could not refresh: ${detail}`);
+    else status.showFailure(detail, () => this.refresh());
+  }
+
+  /** The cross-hair at the worst reading of the event that was chosen. */
+  #pin() {
+    const { pinned, trend } = this;
+    this.pinned = null;
+    const series = pinned && trend?.channels.get(pinned.channel);
+    if (!pinned || !trend || !series) return;
+    let worst = null;
+    let farthest = -1;
+    trend.times.forEach((time, at) => {
+      const z = Math.abs(series.zscores?.[at] ?? 0);
+      if (time < pinned.range.start || time > pinned.range.end || series.values[at] === null || z <= farthest) return;
+      farthest = z;
+      worst = time;
+    });
+    if (worst !== null) this.screen.charts.pin(pinned.channel, worst);
+  }
+
+  // Messages
+
+  /** @param {import("./live.js").Connection} connection */
+  setConnection(connection) {
+    this.connection = connection;
+    this.screen.foot();
+  }
+
+  /** @param {any} message of the live connection */
+  receive(message) {
+    const missed = this.sequence !== null && message.type === "snapshot" && message.sequence !== this.sequence;
+    this.sequence = message.sequence ?? this.sequence;
+    if (message.type === "refresh" || missed) this.refreshSoon();
+    else if (message.type === "change") this.#change(message);
+    else if (message.type === "snapshot" && this.#isBehind(message)) this.refreshSoon();
+  }
+
+  /** @param {any} snapshot */
+  #isBehind(snapshot) {
+    if (!snapshot.rig || !snapshot.last_reading) return false;
+    if (!this.rig) return true;
+    return snapshot.rig === this.rig.name && parseTime(snapshot.last_reading.timestamp) > (this.extent?.last ?? 0);
+  }
+
+  /** @param {any} change */
+  #change(change) {
+    if (!this.rig || !this.extent || !this.rigs.some(({ name }) => name === change.rig)) {
+      this.refreshSoon();
+      return;
+    }
+    if (change.rig !== this.rig.name) return;
+    status.beat();
+    const range = { start: parseTime(change.first_timestamp), end: parseTime(change.last_timestamp) };
+    this.extent = { ...this.extent, first: Math.min(this.extent.first, range.start), last: Math.max(this.extent.last, range.end) };
+    this.rig.total_records += change.rows;
+    if (change.readings) this.announcer.hear(this.rig.channels, change.readings, (name) => this.screen.charts.decimals(name));
+    this.#keepRecord(change);
+    if (follows(this.page)) this.#slideIn(change);
+    else if (overlaps(this.shown, { start: range.start, end: range.end + 1 })) this.reloadSoon();
+    else this.screen.record();
+    if (this.screen.rail.current === "loads") this.loadLoadsSoon();
+  }
+
+  /** @param {any} change */
+  #keepRecord(change) {
+    const record = this.record && change.readings && appended(this.record, change.readings, this.extent?.interval ?? null);
+    if (record && record.times.length < 5000) this.record = record;
+    else this.loadRecordSoon();
+  }
+
+  /** New readings at the end of a window that follows it. @param {any} change */
+  #slideIn(change) {
+    const trend = this.trend && change.readings && appended(this.trend, change.readings, this.extent?.interval ?? null);
+    this.appended += change.readings?.length ?? 0;
+    if (!trend || status.currentState() !== "ready" || this.appended > MOST_APPENDED) {
+      this.reloadSoon();
+      return;
+    }
+    this.trend = trimmed(trend, this.shown.start);
+    this.screen.window();
+    this.screen.readings();
+    this.screen.record();
+    this.screen.age();
+    this.loadFiguresSoon();
+  }
+
+  repaint() {
+    this.screen.repaint();
+  }
+}

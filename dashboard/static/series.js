@@ -1,0 +1,295 @@
+/**
+ * The readings of a range as parallel arrays: what a chart, a table and a sparkline draw. Pure.
+ */
+
+import { parseTime } from "./times.js";
+
+/**
+ * @typedef {"normal" | "yellow" | "red" | null} Level
+ * @typedef {{values: (number | null)[], zscores: (number | null)[] | null, levels: Level[] | null}} Series
+ * @typedef {{start: number, end: number}} Gap
+ * @typedef {object} Trend
+ * @property {string} rig
+ * @property {number[]} times
+ * @property {Map<string, Series>} channels
+ * @property {Gap[]} gaps
+ * @property {boolean} downsampled
+ * @property {number | null} resolution seconds
+ * @property {number} count readings in the range
+ * @typedef {{timestamp: string, values: Record<string, number | null>,
+ *   zscores: Record<string, number | null>, levels: Record<string, Level>}} Reading
+ */
+
+/**
+ * @param {any} answer of /api/trends
+ * @returns {Trend}
+ */
+export function parseTrend(answer) {
+  /** @type {Map<string, Series>} */
+  const channels = new Map();
+  for (const [name, series] of Object.entries(answer.channels)) {
+    const { values, zscores, levels } = /** @type {Series} */ (series);
+    channels.set(name, { values, zscores, levels });
+  }
+  return {
+    rig: answer.rig,
+    times: answer.timestamps.map(parseTime),
+    channels,
+    gaps: answer.gaps.map(parseGap),
+    downsampled: answer.downsampled,
+    resolution: answer.resolution_s,
+    count: answer.record_count,
+  };
+}
+
+/**
+ * @param {{start: string, end: string}} gap
+ * @returns {Gap}
+ */
+function parseGap(gap) {
+  return { start: parseTime(gap.start), end: parseTime(gap.end) };
+}
+
+/**
+ * The trend with new readings at its end, and a null and a gap where there was a silence. Null
+ * when a reading is not newer than the last one: then only the server knows the order.
+ * @param {Trend} trend
+ * @param {readonly Reading[]} readings oldest first
+ * @param {number | null} interval seconds
+ * @returns {Trend | null}
+ */
+export function appended(trend, readings, interval) {
+  const next = copyOf(trend);
+  for (const reading of readings) {
+    const time = parseTime(reading.timestamp);
+    const last = next.times.at(-1);
+    if (last !== undefined && time <= last) return null;
+    const step = interval ? interval * 1000 : null;
+    if (last !== undefined && step !== null && time - last > 1.5 * step) {
+      push(next, last + step, null);
+      next.gaps.push({ start: last + step, end: time });
+    }
+    push(next, time, reading);
+    next.count += 1;
+  }
+  return next;
+}
+
+/**
+ * @param {Trend} trend
+ * @returns {Trend}
+ */
+function copyOf(trend) {
+  /** @type {Map<string, Series>} */
+  const channels = new Map();
+  for (const [name, { values, zscores, levels }] of trend.channels) {
+    channels.set(name, {
+      values: values.slice(),
+      zscores: zscores && zscores.slice(),
+      levels: levels && levels.slice(),
+    });
+  }
+  return { ...trend, channels, times: trend.times.slice(), gaps: trend.gaps.slice() };
+}
+
+/**
+ * @param {Trend} trend changed
+ * @param {number} time
+ * @param {Reading | null} reading
+ */
+function push(trend, time, reading) {
+  trend.times.push(time);
+  for (const [name, series] of trend.channels) {
+    series.values.push(reading?.values[name] ?? null);
+    series.zscores?.push(reading?.zscores?.[name] ?? null);
+    series.levels?.push(reading?.levels?.[name] ?? null);
+  }
+}
+
+/**
+ * Without what lies before `start`, except the last reading before it, from which a line leads in.
+ * @param {Trend} trend
+ * @param {number} start
+ * @returns {Trend}
+ */
+export function trimmed(trend, start) {
+  const cut = Math.max(0, firstAtOrAfter(trend.times, start) - 1);
+  if (cut === 0) return trend;
+  /** @type {Map<string, Series>} */
+  const channels = new Map();
+  for (const [name, { values, zscores, levels }] of trend.channels) {
+    channels.set(name, {
+      values: values.slice(cut),
+      zscores: zscores && zscores.slice(cut),
+      levels: levels && levels.slice(cut),
+    });
+  }
+  const gaps = trend.gaps.filter((gap) => gap.end > start);
+  return { ...trend, times: trend.times.slice(cut), channels, gaps };
+}
+
+/**
+ * Index of the first time that is not before `instant`; the length when all are.
+ * @param {readonly number[]} times ascending
+ * @param {number} instant
+ */
+export function firstAtOrAfter(times, instant) {
+  let low = 0;
+  let high = times.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (times[middle] < instant) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/**
+ * Index of the reading nearest to an instant that has a value; -1 when there is none.
+ * @param {readonly number[]} times ascending
+ * @param {readonly (number | null)[]} values
+ * @param {number} instant
+ */
+export function nearest(times, values, instant) {
+  let after = firstAtOrAfter(times, instant);
+  let before = after - 1;
+  while (after < times.length && values[after] === null) after += 1;
+  while (before >= 0 && values[before] === null) before -= 1;
+  if (after >= times.length) return before;
+  if (before < 0) return after;
+  return times[after] - instant < instant - times[before] ? after : before;
+}
+
+/**
+ * Index of the next reading with a value, `steps` of them away; stays at the outermost one.
+ * @param {readonly (number | null)[]} values
+ * @param {number} index
+ * @param {number} steps
+ */
+export function stepped(values, index, steps) {
+  const direction = Math.sign(steps);
+  let reached = index;
+  let left = Math.abs(steps);
+  for (let at = index + direction; left > 0 && at >= 0 && at < values.length; at += direction) {
+    if (values[at] === null) continue;
+    reached = at;
+    left -= 1;
+  }
+  return reached;
+}
+
+/**
+ * Indices of the readings within a range that have a value.
+ * @param {Trend} trend
+ * @param {Series} series
+ * @param {{start: number, end: number}} range
+ */
+export function indicesWithin(trend, series, range) {
+  const indices = [];
+  for (let at = firstAtOrAfter(trend.times, range.start); at < trend.times.length; at += 1) {
+    if (trend.times[at] >= range.end) break;
+    if (series.values[at] !== null) indices.push(at);
+  }
+  return indices;
+}
+
+/**
+ * Lowest and highest value; null when there is none.
+ * @param {readonly (number | null)[]} values
+ */
+export function extremes(values) {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const value of values) {
+    if (value === null) continue;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return low <= high ? { low, high } : null;
+}
+
+/**
+ * Readings that stand alone between nulls: a line cannot show them.
+ * @param {readonly (number | null)[]} values
+ */
+export function isolated(values) {
+  const indices = [];
+  for (let at = 0; at < values.length; at += 1) {
+    if (values[at] === null) continue;
+    if ((values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null) indices.push(at);
+  }
+  return indices;
+}
+
+/**
+ * Times at which a counter began again.
+ * @param {readonly number[]} times
+ * @param {readonly (number | null)[]} values
+ */
+export function restarts(times, values) {
+  const found = [];
+  let last = null;
+  for (let at = 0; at < values.length; at += 1) {
+    const value = values[at];
+    if (value === null) continue;
+    if (last !== null && value < last) found.push(times[at]);
+    last = value;
+  }
+  return found;
+}
+
+/**
+ * Lines of at most two points a column (lowest and highest, in the order they came), broken at
+ * nulls: for sparklines and the overview.
+ * @param {readonly number[]} times
+ * @param {readonly (number | null)[]} values
+ * @param {{start: number, end: number}} range
+ * @param {number} columns
+ * @returns {[number, number][][]} lines of points [0..1 along the range, value]
+ */
+export function polylines(times, values, range, columns) {
+  const span = range.end - range.start || 1;
+  /** @type {[number, number][][]} */
+  const lines = [];
+  /** @type {[number, number][]} */
+  let line = [];
+  /** @type {{column: number, points: [number, number][]} | null} */
+  let bucket = null;
+  const flush = () => {
+    if (bucket) line.push(...outermost(bucket.points));
+    bucket = null;
+  };
+  for (let at = 0; at < values.length; at += 1) {
+    const value = values[at];
+    if (value === null) {
+      flush();
+      if (line.length) lines.push(line);
+      line = [];
+      continue;
+    }
+    const x = (times[at] - range.start) / span;
+    const column = Math.floor(x * columns);
+    if (bucket && bucket.column !== column) flush();
+    bucket ??= { column, points: [] };
+    bucket.points.push([x, value]);
+  }
+  flush();
+  if (line.length) lines.push(line);
+  return lines;
+}
+
+/**
+ * @param {[number, number][]} points
+ * @returns {[number, number][]}
+ */
+function outermost(points) {
+  if (points.length < 3) return points;
+  let low = points[0];
+  let high = points[0];
+  for (const point of points) {
+    if (point[1] < low[1]) low = point;
+    if (point[1] > high[1]) high = point;
+  }
+  if (low === high) return [low];
+  return low[0] <= high[0] ? [low, high] : [high, low];
+}

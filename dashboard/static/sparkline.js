@@ -1,0 +1,49 @@
+/**
+ * A channel's range in a few pixels.
+ */
+
+import { setAttribute, svg } from "./dom.js";
+import { extremes, polylines } from "./series.js";
+
+const WIDTH = 100;
+const HEIGHT = 26;
+
+export class Sparkline {
+  constructor() {
+    this.path = svg("path");
+    this.node = svg(
+      "svg",
+      { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+      this.path,
+    );
+  }
+
+  clear() {
+    setAttribute(this.path, "d", "");
+  }
+
+  /**
+   * @param {import("./series.js").Trend} trend
+   * @param {string} name
+   * @param {import("./range.js").Range} view
+   */
+  update(trend, name, view) {
+    const values = trend.channels.get(name)?.values ?? [];
+    const found = extremes(values);
+    setAttribute(this.path, "d", found ? pathOf(polylines(trend.times, values, view, 50), found) : "");
+  }
+}
+
+/**
+ * @param {[number, number][][]} lines
+ * @param {{low: number, high: number}} span
+ */
+function pathOf(lines, { low, high }) {
+  const height = high - low || 1;
+  /** @param {[number, number]} point */
+  const place = ([x, value]) => {
+    const y = high === low ? HEIGHT / 2 : HEIGHT - 1 - ((value - low) / height) * (HEIGHT - 2);
+    return `${(x * WIDTH).toFixed(1)} ${y.toFixed(1)}`;
+  };
+  return lines.map((line) => `M${line.map(place).join("L")}`).join("");
+}

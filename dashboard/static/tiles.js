@@ -1,0 +1,194 @@
+/**
+ * The tiles: is everything all right?
+ */
+
+import { seriesClasses } from "./colours.js";
+import { element, fill, setText } from "./dom.js";
+import { formatAge, formatCount, formatDuration, formatInterval, formatNumber, formatReason, unitSymbol } from "./format.js";
+import { Sparkline } from "./sparkline.js";
+import { formatInstant } from "./times.js";
+
+/**
+ * @typedef {import("./explain.js").Channel} Channel
+ * @typedef {import("./chart-card.js").Picture} Picture
+ */
+
+const MOST_GAUGES = 6;
+
+class Tile {
+  /**
+   * @param {string} label
+   * @param {string} [look]
+   */
+  constructor(label, look = "") {
+    this.value = element("span", { class: "tile-value" });
+    this.row = element("div", { class: "tile-row" }, this.value);
+    this.note = element("div", { class: "tile-note" });
+    this.node = element("div", { class: `tile ${look}`, role: "group", "aria-label": label }, element("div", { class: "tile-label" }, label), this.row, this.note);
+    this.spark = new Sparkline();
+  }
+
+  withSpark() {
+    this.row.append(this.spark.node);
+    return this;
+  }
+
+  /**
+   * @param {[value: string, unit: string, look?: string][]} figures
+   * @param {string} note
+   */
+  set(figures, note) {
+    fill(
+      this.value,
+      ...figures.flatMap(([value, unit, look]) => [element("strong", { class: look ?? null }, value), unit ? ` ${unit}` : ""]),
+    );
+    setText(this.note, note);
+    this.note.title = note;
+  }
+}
+
+export class Tiles {
+  /** @param {HTMLElement} place */
+  constructor(place) {
+    this.place = place;
+    /** @type {Map<string, Tile>} */
+    this.gauges = new Map();
+    /** @type {Map<string, Tile>} */
+    this.counters = new Map();
+    this.alerts = new Tile("Alerts");
+    this.quality = new Tile("Data quality");
+    this.last = new Tile("Last reading");
+    this.gapNote = "";
+  }
+
+  /** @param {readonly Channel[]} channels */
+  build(channels) {
+    const looks = seriesClasses(channels);
+    const shown = channels.filter(matters).slice(0, MOST_GAUGES);
+    const counters = channels.filter((channel) => channel.kind === "counter").slice(0, 1);
+    this.gauges = new Map(shown.map((channel) => [channel.name, new Tile(`Average ${lowered(channel.label)}`, looks.get(channel.name)).withSpark()]));
+    this.counters = new Map(counters.map((channel) => [channel.name, new Tile(channel.label, looks.get(channel.name)).withSpark()]));
+    const tiles = [...this.gauges.values(), this.alerts, ...this.counters.values(), this.quality, this.last];
+    fill(this.place, ...tiles.map((tile) => tile.node));
+    this.place.dataset.count = String(tiles.length);
+  }
+
+  /**
+   * @param {any} kpis
+   * @param {(name: string) => {shown: number}} decimals
+   */
+  showFigures(kpis, decimals) {
+    for (const [name, tile] of this.gauges) gaugeFigures(tile, kpis.channels[name], decimals(name).shown);
+    for (const [name, tile] of this.counters) counterFigures(tile, kpis, kpis.channels[name], decimals(name).shown);
+    this.#alerts(kpis);
+    this.#quality(kpis);
+    this.gapNote = kpis.gap_count ? gapText(kpis) : "no gaps";
+  }
+
+  /** The range holds no readings. */
+  showNothing() {
+    for (const tile of [...this.gauges.values(), ...this.counters.values(), this.alerts, this.quality]) {
+      tile.set([["–", ""]], "no readings in range");
+      tile.spark.clear();
+    }
+    this.gapNote = "";
+  }
+
+  /** @param {Picture} picture */
+  showTrend({ trend, view }) {
+    for (const [name, tile] of [...this.gauges, ...this.counters]) tile.spark.update(trend, name, view);
+  }
+
+  /** @param {any} kpis */
+  #alerts(kpis) {
+    const { alert_count: red, warning_count: yellow } = kpis;
+    if (red + yellow === 0) {
+      this.alerts.set([["0", "", "good"]], "every reading is normal");
+      return;
+    }
+    const figures = [
+      [formatNumber(red), "red", red ? "red" : ""],
+      [formatNumber(yellow), "yellow", yellow ? "yellow" : ""],
+    ];
+    this.alerts.set(/** @type {[string, string, string][]} */ (figures), alertsByChannel(kpis));
+  }
+
+  /** @param {any} kpis */
+  #quality(kpis) {
+    const { data_quality_score: score, rejected_records: rejected, total_records: accepted } = kpis;
+    if (score === null || score === undefined) {
+      this.quality.set([["–", ""]], "rejects are not known");
+      return;
+    }
+    const text = score > 99.95 && score < 100 ? "> 99.9" : formatNumber(score, score === 100 ? 0 : 1);
+    const rows = formatNumber(accepted + rejected);
+    const reasons = Object.entries(kpis.rejected_by_reason ?? {}).map(([reason, count]) => `${formatNumber(count)} ${formatReason(reason)}`);
+    this.quality.set([[text, "%"]], rejected ? `${formatNumber(rejected)} of ${rows} rows rejected` : `all ${rows} rows accepted`);
+    if (rejected) this.quality.note.title = reasons.join(", ");
+  }
+
+  /**
+   * @param {number | null} last
+   * @param {number | null} interval seconds
+   * @param {number} now
+   * @param {string} zone
+   */
+  showAge(last, interval, now, zone) {
+    if (last === null) return;
+    const age = (now - last) / 1000;
+    const { value, unit } = formatAge(age);
+    const late = interval !== null && age > Math.max(3 * interval, 5) && age < Math.max(1000 * interval, 3600);
+    const every = formatInterval(interval);
+    const expected = every && (late ? `late: usually ${every}` : every);
+    this.last.set([[value, unit, late ? "yellow" : ""]], [expected, this.gapNote].filter(Boolean).join(" · "));
+    this.last.node.title = formatInstant(last, zone);
+  }
+}
+
+/** @param {Channel} channel */
+function matters(channel) {
+  const limited = channel.limits.low !== null || channel.limits.high !== null;
+  return channel.kind === "gauge" && (channel.required || limited);
+}
+
+/**
+ * @param {Tile} tile
+ * @param {any} figures
+ * @param {number} decimals
+ */
+function gaugeFigures(tile, figures, decimals) {
+  if (!figures) return;
+  const range = `${formatNumber(figures.min, decimals)} to ${formatNumber(figures.max, decimals)}`;
+  tile.set([[formatNumber(figures.mean, decimals), unitSymbol(figures.unit)]], figures.min === null ? "no readings" : range);
+}
+
+/**
+ * @param {Tile} tile
+ * @param {any} kpis
+ * @param {any} figures
+ * @param {number} decimals
+ */
+function counterFigures(tile, kpis, figures, decimals) {
+  if (!figures) return;
+  const running = kpis.running_hours;
+  const note = typeof running === "number" && figures.unit === "h" ? `${formatNumber(running, 1)} h running in range` : "highest in range";
+  tile.set([[formatNumber(figures.max, Math.min(decimals, 1)), unitSymbol(figures.unit)]], note);
+}
+
+/** @param {any} kpis */
+function gapText({ gap_count: count, gap_hours: hours }) {
+  const length = formatDuration(hours * 3600);
+  return count === 1 ? `1 gap of ${length}` : `${formatCount(count, "gap")}, ${length} in all`;
+}
+
+/** Red readings of each channel, or yellow ones where none is red. @param {any} kpis */
+function alertsByChannel(kpis) {
+  const key = kpis.alert_count ? "alert_count" : "warning_count";
+  const channels = Object.values(kpis.channels).filter((channel) => channel[key] > 0);
+  return channels.map((channel) => `${lowered(channel.label)} ${formatNumber(channel[key])}`).join(", ");
+}
+
+/** `Temperature` as `temperature`, `EGT` as it is. @param {string} label */
+function lowered(label) {
+  return /^[A-Z][a-z]/.test(label) ? label[0].toLowerCase() + label.slice(1) : label;
+}

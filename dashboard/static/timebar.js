@@ -1,0 +1,147 @@
+/**
+ * The time controls of the header: quick ranges, back and forward, from and to, day.
+ */
+
+import { byId, setText } from "./dom.js";
+import { QUICK_RANGES, shift, shownRange, wholeRange } from "./range.js";
+import { dateOf, dayRange, formatRange, fromInput, toInput, zoneAbbreviation } from "./times.js";
+import { quickKey } from "./url.js";
+
+/**
+ * @typedef {import("./range.js").Selection} Selection
+ * @typedef {import("./range.js").Extent} Extent
+ */
+
+export class TimeBar {
+  /** @param {{choose: (selection: Selection) => void}} wishes */
+  constructor(wishes) {
+    this.wishes = wishes;
+    this.panel = byId("range-panel");
+    this.button = byId("range");
+    this.day = /** @type {HTMLInputElement} */ (byId("day"));
+    this.from = /** @type {HTMLInputElement} */ (byId("from"));
+    this.to = /** @type {HTMLInputElement} */ (byId("to"));
+    /** @type {{selection: Selection, extent: Extent, zone: string} | null} */
+    this.state = null;
+    this.#attend();
+  }
+
+  /**
+   * @param {Selection} selection
+   * @param {Extent} extent
+   * @param {string} zone
+   */
+  update(selection, extent, zone) {
+    this.state = { selection, extent, zone };
+    const shown = shownRange(selection, extent);
+    setText(byId("range-text"), formatRange(shown, zone));
+    const key = selection.zoom ? null : quickKey(selection.base);
+    for (const button of document.querySelectorAll("[data-range]")) {
+      button.setAttribute("aria-pressed", String(/** @type {HTMLElement} */ (button).dataset.range === key));
+    }
+    this.#enable("earlier", shift(selection, extent, -1) !== null);
+    this.#enable("later", shift(selection, extent, 1) !== null);
+  }
+
+  /**
+   * @param {string} id
+   * @param {boolean} on
+   */
+  #enable(id, on) {
+    /** @type {HTMLButtonElement} */ (byId(id)).disabled = !on;
+  }
+
+  /** @param {-1 | 1} direction */
+  step(direction) {
+    if (!this.state) return;
+    const next = shift(this.state.selection, this.state.extent, direction);
+    if (next) this.wishes.choose(next);
+  }
+
+  /** @param {string} key */
+  quick(key) {
+    const found = QUICK_RANGES.find((quick) => quick.key === key);
+    if (found) this.wishes.choose({ base: found.base, zoom: null });
+  }
+
+  open() {
+    if (!this.state) return;
+    const { selection, extent, zone } = this.state;
+    const shown = shownRange(selection, extent);
+    const whole = wholeRange(extent);
+    const step = shown.end - shown.start < 60_000 ? "0.001" : "1";
+    this.from.step = this.to.step = step;
+    this.from.value = toInput(shown.start, zone);
+    this.to.value = toInput(shown.end, zone);
+    this.day.value = selection.base.kind === "date" ? selection.base.date : dateOf(shown.end - 1, extent.zone);
+    this.day.min = dateOf(whole.start, extent.zone);
+    this.day.max = dateOf(extent.last, extent.zone);
+    setText(byId("day-zone"), `in the rig's zone, ${extent.zone}`);
+    for (const node of document.querySelectorAll(".zone-name")) setText(node, zoneAbbreviation(zone, shown.start));
+    setText(byId("range-refusal"), "");
+    this.panel.hidden = false;
+    this.button.setAttribute("aria-expanded", "true");
+    this.day.focus();
+  }
+
+  /** @param {boolean} [back] focus goes back to the button */
+  close(back = true) {
+    if (this.panel.hidden) return;
+    this.panel.hidden = true;
+    this.button.setAttribute("aria-expanded", "false");
+    if (back) this.button.focus();
+  }
+
+  #attend() {
+    for (const button of document.querySelectorAll("[data-range]")) {
+      button.addEventListener("click", () => this.quick(/** @type {HTMLElement} */ (button).dataset.range ?? ""));
+    }
+    byId("earlier").addEventListener("click", () => this.step(-1));
+    byId("later").addEventListener("click", () => this.step(1));
+    this.button.addEventListener("click", () => (this.panel.hidden ? this.open() : this.close()));
+    byId("range-cancel").addEventListener("click", () => this.close());
+    byId("day-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#showDay();
+    });
+    byId("span-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#showSpan();
+    });
+    this.panel.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.stopPropagation();
+      this.close();
+    });
+    document.addEventListener("pointerdown", (event) => {
+      const inside = event.target instanceof Element && event.target.closest(".range-field");
+      if (!inside) this.close(false);
+    });
+  }
+
+  #showDay() {
+    if (!dayRange(this.day.value, "UTC")) return this.#refuse("Give a day.", this.day);
+    this.wishes.choose({ base: { kind: "date", date: this.day.value }, zoom: null });
+    this.close();
+  }
+
+  #showSpan() {
+    if (!this.state) return;
+    const { zone } = this.state;
+    const start = fromInput(this.from.value, zone);
+    const end = fromInput(this.to.value, zone);
+    if (start === null || end === null) return this.#refuse("Give both times.", this.from);
+    if (start >= end) return this.#refuse("The end has to come after the start.", this.to);
+    this.wishes.choose({ base: { kind: "span", start, end }, zoom: null });
+    this.close();
+  }
+
+  /**
+   * @param {string} text
+   * @param {HTMLElement} input to be corrected
+   */
+  #refuse(text, input) {
+    setText(byId("range-refusal"), text);
+    input.focus();
+  }
+}

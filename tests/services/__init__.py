@@ -1,0 +1,1 @@
+"""Real services that tests talk to: browser, databases."""
