@@ -131,14 +131,12 @@ def compare(rows: int, repeat: int, ways: list[str]) -> None:
             print(f"{way:8} {seconds:9.2f} {rows / seconds:11,.0f} {peak:9.0f} {stored:12,}")
         if len(best) == 2:
             (usual_s, usual_mb), (ours_s, ours_mb) = best["usual"], best["ours"]
-            print(
-                f"\nours is {usual_s / ours_s:.1f} times as fast, in {ours_mb / usual_mb:.0%} of the memory"
-            )
+            ratio, share = usual_s / ours_s, ours_mb / usual_mb
+            print(f"\nours is {ratio:.1f} times as fast, in {share:.0%} of the memory")
         if "ours" in best:
             seconds = limit(folder / "ours.db")
-            print(
-                f"SQLite's own limit for these rows (INSERT ... SELECT): {rows / seconds:,.0f} rows/s"
-            )
+            rate = rows / seconds
+            print(f"SQLite's own limit for these rows (INSERT ... SELECT): {rate:,.0f} rows/s")
 
 
 def print_machine(source: Path, rows: int) -> None:

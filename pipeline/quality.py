@@ -223,11 +223,11 @@ def _numbers(channel: Channel, rows: pl.DataFrame, column: pl.Expr, rig: Rig) ->
             column.str.replace(",", ".", literal=True)
         )
     number = column.cast(pl.Float64, strict=False)
-    scale, offset = channel.scale_and_offset
-    if scale != 1.0:
-        number = number * scale
-    if offset:
-        number = number + offset
+    shift, numerator, denominator = channel.conversion
+    if shift:
+        number = number + shift
+    if numerator != denominator:
+        number = number * numerator / denominator
     return number.alias(channel.name)
 
 

@@ -1,14 +1,15 @@
 """Rigs and their channels: names, units, valid ranges and limits, read from a TOML file.
 
 The only place that knows what channels there are. Channel values are in the channel's own unit
-throughout; `Channel.scale` and `Channel.offset` bring a file's values to it.
+throughout; `Channel.conversion` brings a file's values to it.
 """
 
 import hashlib
 import re
 import tomllib
 import warnings
-from functools import cached_property
+from fractions import Fraction
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -108,7 +109,7 @@ class Channel(_Part):
                 "beginning with a letter, at most 40, not rig, timestamp or line, "
                 "not ending in _zscore or _alert"
             )
-        _ = self.scale_and_offset
+        _ = self.conversion
         return self
 
     @property
@@ -135,15 +136,14 @@ class Channel(_Part):
         return f"{self.name}_alert"
 
     @cached_property
-    def scale_and_offset(self) -> tuple[float, float]:
-        """(a, b) such that a * x + b is the channel's unit for x in the file's unit."""
+    def conversion(self) -> tuple[float, float, float]:
+        """(a, b, c) such that (x + a) * b / c is in the channel's unit for x in the file's unit."""
         if self.source.unit is None or self.source.unit == self.unit:
-            return 1.0, 0.0
-        zero, one = (convert(x, self.source.unit, self.unit) for x in (0.0, 1.0))
-        # Through a large value too: 1 degF is so near 0 degF that the difference loses digits.
-        far = convert(1e6, self.source.unit, self.unit)
-        scale = (far - zero) / 1e6
-        return (scale, zero) if zero else (one, 0.0)
+            return 0.0, 1.0, 1.0
+        zero, one = (_converted(Fraction(x), self.source.unit, self.unit) for x in (0, 1))
+        # Two short numbers instead of their quotient: 302 degF is 150 degC, and not a little more.
+        numerator, denominator = (one - zero).as_integer_ratio()
+        return float(zero / (one - zero)), float(numerator), float(denominator)
 
 
 class Files(_Part):
@@ -163,6 +163,11 @@ class Files(_Part):
             raise ValueError(
                 f"encoding {self.encoding!r} is unknown; try utf-8, cp1252 or utf-16"
             ) from None
+        if self.time_format is not None:
+            # Polars is imported only where it is used.
+            from pipeline.timestamps import check_time_format
+
+            check_time_format(self.time_format)
         if self.delimiter == self.decimal:
             raise ValueError(f"{self.decimal!r} cannot be both delimiter and decimal sign")
         return self
@@ -229,18 +234,26 @@ def convert(value: float, unit: str, to_unit: str) -> float:
 
     Raises ValueError when a unit is unknown or the two measure different things.
     """
-    # pint takes a third of a second to import and most rig files convert nothing.
-    import pint
+    return float(_converted(Fraction(value), unit, to_unit))
 
-    registry: Any = pint.UnitRegistry()
+
+def _converted(value: Fraction, unit: str, to_unit: str) -> Fraction:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return float(registry.Quantity(value, unit).to(to_unit).magnitude)
-    except (pint.PintError, ValueError, TypeError, AttributeError):
+            return Fraction(_units().Quantity(value, unit).to(to_unit).magnitude)
+    except Exception:  # pint reads a unit as an expression: its errors are of every family
         raise ValueError(
             f"cannot convert {unit!r} to {to_unit!r}; use unit names such as bar, hPa, degC, degF"
         ) from None
+
+
+@lru_cache(maxsize=1)
+def _units() -> Any:
+    # pint takes a third of a second to import and most rig files convert nothing.
+    import pint
+
+    return pint.UnitRegistry(non_int_type=Fraction)
 
 
 def parse_rig(text: str, name: str) -> Rig:

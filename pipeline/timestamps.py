@@ -5,6 +5,7 @@ Inside, a time is a Polars `Datetime("us", "UTC")` or integer microseconds since
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import zip_longest
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -19,36 +20,55 @@ RFC3339_FORMAT = "%Y-%m-%dT%H:%M:%S%.fZ"
 
 _DATE = r"\d{4}-\d{2}-\d{2}"
 _TIME = r"\d{2}:\d{2}"
-_EXACT = rf"^{_DATE}[T ]{_TIME}:[0-5]\d(?:\.\d{{1,9}})?(?:Z|[+-]\d{{2}}:\d{{2}})?$"
+# Years that no offset can bring to where a `datetime` ends.
+_EXACT = (
+    rf"^[12]\d{{3}}-\d{{2}}-\d{{2}}[T ]{_TIME}:[0-5]\d(?:\.\d{{1,9}})?(?:Z|[+-]\d{{2}}:\d{{2}})?$"
+)
 _LOOSE = (
-    rf"^({_DATE})(?:[Tt]| +)({_TIME})(:[0-5]\d)?(?:[.,](\d{{1,9}}))?"
+    rf"^({_DATE})(?:[Tt]| +)({_TIME})(?:(:[0-5]\d)(?:[.,](\d{{1,9}}))?)?"
     r" ?([Zz]|[+-]\d{2}:?\d{2}|[+-]\d{2})?$"
 )
 _INTEGER = r"^[+-]?\d{1,19}$"
 
-# Tokens of a rig file's time_format, longest first, and what chrono (Polars) calls them.
+# Tokens of a rig file's time_format: what chrono (Polars) calls them, and what they look like.
+# chrono alone would read the year 25 for YYYY, and a 60th second.
 _TOKENS = {
-    "YYYY": "%Y",
-    "SSS": "%f",
-    "YY": "%y",
-    "MM": "%m",
-    "DD": "%d",
-    "HH": "%H",
-    "hh": "%I",
-    "mm": "%M",
-    "ss": "%S",
-    "A": "%p",
+    "YYYY": ("%Y", "[0-9]{4}"),
+    ".SSS": ("%.f", "(?:[.,][0-9]{1,9})?"),
+    ",SSS": ("%.f", "(?:[.,][0-9]{1,9})?"),
+    "YY": ("%y", "[0-9]{2}"),
+    "MM": ("%m", "[0-9]{1,2}"),
+    "DD": ("%d", "[0-9]{1,2}"),
+    "HH": ("%H", "[0-9]{1,2}"),
+    "hh": ("%I", "[0-9]{1,2}"),
+    "mm": ("%M", "[0-9]{1,2}"),
+    "ss": ("%S", "[0-5]?[0-9]"),
+    "A": ("%p", "[AaPp][Mm]"),
 }
+_TOKEN = re.compile("|".join(map(re.escape, _TOKENS)))
 
 
 def chrono_format(time_format: str) -> str:
     """A rig file's time format (`DD.MM.YYYY HH:mm:ss`, or with `%`) in chrono's notation."""
     if "%" in time_format:
         return time_format
-    pattern = "|".join(sorted(_TOKENS, key=len, reverse=True))
-    text = re.sub(pattern, lambda match: _TOKENS[match.group()], time_format)
-    # chrono takes a fraction of any length with its point: `%S%.f`.
-    return re.sub(r"[.,]%f", "%.f", text)
+    return _TOKEN.sub(lambda match: _TOKENS[match.group()][0], time_format)
+
+
+def check_time_format(time_format: str) -> None:
+    """Raises ValueError unless a time written in this format can be read back to its day."""
+    sample = pl.Series([datetime(2031, 7, 19, 16, 43, 25, tzinfo=UTC)])
+    text_format = chrono_format(time_format)
+    try:
+        text = sample.dt.strftime(text_format)
+        read = text.str.to_datetime(text_format, time_unit="us", strict=False).dt.date()[0]
+    except pl.exceptions.PolarsError:
+        read = None
+    if read != date(2031, 7, 19):
+        raise ValueError(
+            f"time_format {time_format!r} does not tell a day and a time; write it as DD.MM.YYYY HH:mm:ss "
+            "(also YY, hh with A for AM and PM, .SSS), or as %d.%m.%Y %H:%M:%S"
+        )
 
 
 def parse_times(times: pl.Expr, dtype: pl.DataType, time_format: str | None, zone: str) -> pl.Expr:
@@ -58,20 +78,21 @@ def parse_times(times: pl.Expr, dtype: pl.DataType, time_format: str | None, zon
     just `time_format` where given. A time without an offset is in `zone`; of an hour that
     occurs twice there it is the earlier one, in an hour that is skipped it is not a time.
     """
+    moment = pl.lit(None, UTC_DATETIME)
+    text = times.str.strip_chars()
     if isinstance(dtype, pl.Datetime):
         instant = times.dt.cast_time_unit("us")
-        if dtype.time_zone is None:
-            return _localize(instant, zone)
-        return instant.dt.convert_time_zone("UTC")
-    if dtype.is_integer():
-        return _from_epoch(times.cast(pl.Int64))
-    if dtype != pl.String:
-        return pl.lit(None, UTC_DATETIME)
-    if time_format:
-        return _formatted(times.str.strip_chars(), chrono_format(time_format), zone)
-    text = times.str.strip_chars()
-    number = pl.when(text.str.contains(_INTEGER)).then(text.cast(pl.Int64, strict=False))
-    return pl.coalesce(_loose(text, zone), _from_epoch(number))
+        naive = dtype.time_zone is None
+        moment = _localize(instant, zone) if naive else instant.dt.convert_time_zone("UTC")
+    elif dtype.is_integer():
+        moment = _from_epoch(times.cast(pl.Int64, strict=False))
+    elif dtype == pl.String and time_format:
+        moment = _in_format(text, time_format, zone)
+    elif dtype == pl.String:
+        number = pl.when(text.str.contains(_INTEGER)).then(text.cast(pl.Int64, strict=False))
+        moment = pl.coalesce(_loose(text, zone), _from_epoch(number))
+    # What a `datetime` can hold.
+    return pl.when(moment.dt.year().is_between(1, 9999)).then(moment)
 
 
 def parse_exact_times(times: pl.Series, zone: str) -> pl.Expr | None:
@@ -92,6 +113,17 @@ def parse_exact_times(times: pl.Series, zone: str) -> pl.Expr | None:
     parsed = _formatted(text, f"%Y-%m-%d{sample[10]}%H:%M:%S{fraction}{suffix}", zone)
     # chrono is more lenient than we are: it reads 2025-7-3, and :60 as the next minute.
     return pl.when(text.str.contains(_EXACT)).then(parsed)
+
+
+def _in_format(text: pl.Expr, time_format: str, zone: str) -> pl.Expr:
+    if "%" not in time_format:
+        literals = [pl.escape_regex(part).replace(" ", " +") for part in _TOKEN.split(time_format)]
+        patterns = [_TOKENS[token][1] for token in _TOKEN.findall(time_format)]
+        whole = "".join(map("".join, zip_longest(literals, patterns, fillvalue="")))
+        text = pl.when(text.str.contains(f"^{whole}$")).then(text)
+        if ",SSS" in time_format:
+            text = text.str.replace(r",([0-9]{1,9}(?: *[AaPp][Mm])?)$", ".$1")
+    return _formatted(text, chrono_format(time_format), zone)
 
 
 def _formatted(text: pl.Expr, text_format: str, zone: str) -> pl.Expr:
@@ -133,13 +165,12 @@ def _from_epoch(number: pl.Expr) -> pl.Expr:
 
     Seconds reach to the year 5138; a millisecond count below 1e11 would lie before March 1973.
     """
-    size = number.abs()
     microseconds = (
-        pl.when(size < 10**11)
+        pl.when(number.is_between(-(10**11), 10**11, closed="none"))
         .then(number * 1_000_000)
-        .when(size < 10**14)
+        .when(number.is_between(-(10**14), 10**14, closed="none"))
         .then(number * 1_000)
-        .when(size < 10**17)
+        .when(number.is_between(-(10**17), 10**17, closed="none"))
         .then(number)
         .otherwise(number // 1_000)
     )

@@ -16,7 +16,9 @@ from zoneinfo import ZoneInfo
 from pipeline.rig import Channel, Rig
 
 MISSING = {"", "na", "n/a", "null", "none"}
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(inf|infinity|nan)", re.I)
+NUMBER = re.compile(
+    r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(inf|infinity|nan)", re.I
+)
 ISO = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[Tt]| +)([0-9]{2}):([0-9]{2})"
     r"(?::([0-5][0-9])(?:[.,]([0-9]{1,9}))?)?"

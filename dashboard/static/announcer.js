@@ -2,9 +2,9 @@
  * New alerts, spoken to those who do not see them appear: at most one sentence in five seconds.
  */
 
+import { throttled } from "./api.js";
 import { explain } from "./explain.js";
 import { formatValue } from "./format.js";
-import { throttled } from "./api.js";
 
 export class Announcer {
   /** @param {HTMLElement} place a live region */
@@ -24,7 +24,8 @@ export class Announcer {
     for (const reading of readings) {
       for (const channel of channels) {
         const value = reading.values[channel.name];
-        if (reading.levels?.[channel.name] !== "red" || value === null || value === undefined) continue;
+        if (reading.levels?.[channel.name] !== "red" || value === null || value === undefined)
+          continue;
         if (this.text) this.more += 1;
         const digits = decimals(channel.name).shown;
         const why = explain(channel, value, reading.zscores?.[channel.name] ?? null, "red", digits);

@@ -58,7 +58,10 @@ export async function getJson(url, signal) {
   const body = await response.json().catch(() => null);
   if (response.ok && body !== null) return body;
   const detail = typeof body?.detail === "string" && body.detail;
-  throw new ApiError(response.status, detail || `The server answered ${response.status} ${response.statusText}.`);
+  throw new ApiError(
+    response.status,
+    detail || `The server answered ${response.status} ${response.statusText}.`,
+  );
 }
 
 /** One question at a time: asking again gives up the one before. */

@@ -7,7 +7,7 @@ import { element, fill, setText } from "./dom.js";
 import { limitsText } from "./explain.js";
 import { formatCount, formatDuration, formatValue, unitSymbol } from "./format.js";
 import { ReadingTable } from "./reading-table.js";
-import { nearest, restarts } from "./series.js";
+import { nearestWithin, restarts } from "./series.js";
 import { formatClock, formatInstant, rangePrecision } from "./times.js";
 import { describe } from "./tooltip.js";
 
@@ -56,7 +56,10 @@ export class ChartCard {
   #figure() {
     return element(
       "figure",
-      { class: `card chart-card ${this.look}${this.channel.kind === "counter" ? " chart-low" : ""}`, id: `chart-${this.channel.name}` },
+      {
+        class: `card chart-card ${this.look}${this.channel.kind === "counter" ? " chart-low" : ""}`,
+        id: `chart-${this.channel.name}`,
+      },
       element(
         "figcaption",
         { class: "chart-head" },
@@ -96,8 +99,8 @@ export class ChartCard {
     this.picture = picture;
     const { series } = this;
     if (this.chart && series) {
-      setData(this.chart, this.channel, picture.trend, series);
       setView(this.chart, picture.view, picture.zone);
+      setData(this.chart, this.channel, picture.trend, series);
       this.chart.update("none");
     }
     this.table.update({ ...picture, channel: this.channel, decimals: this.decimals.measured });
@@ -129,7 +132,12 @@ export class ChartCard {
   #describe() {
     if (!this.picture) return;
     const { trend } = this.picture;
-    const parts = [unitSymbol(this.channel.unit), resolutionText(trend), limitsText(this.channel), this.#restarted()];
+    const parts = [
+      unitSymbol(this.channel.unit),
+      resolutionText(trend),
+      limitsText(this.channel),
+      this.#restarted(),
+    ];
     setText(this.about, parts.filter(Boolean).join(" · "));
     this.plot.setAttribute("aria-valuemax", String(Math.max(0, trend.times.length - 1)));
   }
@@ -137,11 +145,15 @@ export class ChartCard {
   #restarted() {
     if (this.channel.kind !== "counter" || !this.picture || !this.series) return null;
     const { trend, view, zone } = this.picture;
-    const found = restarts(trend.times, this.series.values).filter((time) => time >= view.start && time < view.end);
+    const found = restarts(trend.times, this.series.values).filter(
+      (time) => time >= view.start && time < view.end,
+    );
     if (found.length === 0) return null;
     if (found.length > 1) return `started again ${formatCount(found.length, "time")}`;
     const oneDay = view.end - view.start <= 86_400_000;
-    const when = oneDay ? formatClock(found[0], zone, rangePrecision(view)) : formatInstant(found[0], zone, "minute");
+    const when = oneDay
+      ? formatClock(found[0], zone, rangePrecision(view))
+      : formatInstant(found[0], zone, "minute");
     return `started again at ${when}`;
   }
 
@@ -149,9 +161,12 @@ export class ChartCard {
   showLatest() {
     const { series, picture } = this;
     if (!series || !picture) return;
-    const at = nearest(picture.trend.times, series.values, picture.view.end);
+    const at = nearestWithin(picture.trend.times, series.values, picture.view.end, picture.view);
     const value = at < 0 ? null : series.values[at];
-    fill(this.latest, value === null ? "no readings" : formatValue(value, this.decimals.shown, this.channel.unit));
+    fill(
+      this.latest,
+      value === null ? "no readings" : formatValue(value, this.decimals.shown, this.channel.unit),
+    );
   }
 
   /**
@@ -161,13 +176,26 @@ export class ChartCard {
    */
   pointAt(instant) {
     const { series, picture } = this;
-    const index = series && picture ? nearest(picture.trend.times, series.values, instant) : -1;
+    const index =
+      series && picture
+        ? nearestWithin(picture.trend.times, series.values, instant, picture.view)
+        : -1;
     if (!series || !picture || index < 0) return null;
     const value = /** @type {number} */ (series.values[index]);
     const zscore = series.zscores?.[index] ?? null;
     const level = series.levels?.[index] ?? null;
     const time = picture.trend.times[index];
-    return { index, point: { channel: this.channel, time, value, zscore, level, decimals: this.decimals.measured } };
+    return {
+      index,
+      point: {
+        channel: this.channel,
+        time,
+        value,
+        zscore,
+        level,
+        decimals: this.decimals.measured,
+      },
+    };
   }
 
   /**
@@ -227,7 +255,10 @@ export class ChartCard {
     this.selection.style.transform = `translate(${left}px, ${area.top}px)`;
     this.selection.style.width = `${Math.max(0, right - left)}px`;
     this.selection.style.height = `${area.height}px`;
-    setText(/** @type {Node} */ (this.selection.firstChild), formatDuration((range.end - range.start) / 1000));
+    setText(
+      /** @type {Node} */ (this.selection.firstChild),
+      formatDuration((range.end - range.start) / 1000),
+    );
   }
 }
 

@@ -3,8 +3,8 @@
  * line across a null; marks for red and yellow readings are data sets of their own.
  */
 
-import { colour, faded } from "./colours.js";
 import { beyondPlugin, font, gapsPlugin } from "./chart-plugins.js";
+import { colour, faded } from "./colours.js";
 import { decimalsOf, formatExact, formatNumber } from "./format.js";
 import { extremes, isolated } from "./series.js";
 import { timeTicks, valueAxis } from "./ticks.js";
@@ -54,12 +54,28 @@ export function chartConfig(channel, fitWidth) {
 
 /** @param {Channel} channel */
 function lineSet(channel) {
-  return { label: channel.label, data: [], tension: 0, spanGaps: false, borderWidth: 1.5, borderJoinStyle: "round", pointRadius: 0, order: 3 };
+  return {
+    label: channel.label,
+    data: [],
+    tension: 0,
+    spanGaps: false,
+    borderWidth: 1.5,
+    borderJoinStyle: "round",
+    pointRadius: 0,
+    order: 3,
+  };
 }
 
 /** Readings between two gaps: a dot, as no line shows them. */
 function loneSet() {
-  return { label: "alone", data: [], showLine: false, pointStyle: "circle", pointRadius: 2, order: 2 };
+  return {
+    label: "alone",
+    data: [],
+    showLine: false,
+    pointStyle: "circle",
+    pointRadius: 2,
+    order: 2,
+  };
 }
 
 /** @param {typeof MARKS[number]} mark */
@@ -71,7 +87,7 @@ function markSet(mark) {
     pointStyle: mark.pointStyle,
     pointRadius: mark.radius,
     borderWidth: 1,
-    clip: 6,
+    clip: 8,
     order: mark.level === "red" ? 0 : 1,
   };
 }
@@ -87,6 +103,7 @@ function timeAxis() {
       autoSkip: false,
       maxRotation: 0,
       padding: 6,
+      /** @type {(value: number, index: number, ticks: any[]) => string} */
       callback: (_, index, ticks) => ticks[index].label,
     },
     /** @param {any} axis */
@@ -111,11 +128,16 @@ function valueScale(fitWidth) {
     max: 1,
     border: { display: false },
     grid: { drawTicks: false },
-    ticks: { padding: 6, autoSkip: false, callback: (value, _, ticks) => formatNumber(value, decimalsOf(ticks[0].step)) },
+    ticks: {
+      padding: 6,
+      autoSkip: false,
+      /** @type {(value: number, index: number, ticks: any[]) => string} */
+      callback: (value, _, ticks) => formatNumber(value, decimalsOf(ticks[0].step)),
+    },
     /** @param {any} axis */
     afterBuildTicks(axis) {
       const { step = 1, values = [] } = axis.options.chosen ?? {};
-      axis.ticks = values.map((value) => ({ value, step }));
+      axis.ticks = values.map((/** @type {number} */ value) => ({ value, step }));
     },
     afterFit: fitWidth,
   };
@@ -130,13 +152,16 @@ function valueScale(fitWidth) {
  */
 export function setData(chart, channel, trend, series) {
   const [line, alone, ...marks] = chart.data.datasets;
-  line.data = trend.times.map((x, at) => ({ x, y: series.values[at] }));
-  line.borderWidth = line.data.length > 800 ? 1.2 : 1.5;
-  alone.data = isolated(series.values).map((at) => line.data[at]);
-  marks.forEach((set, index) => {
+  const { min, max } = chart.options.scales.x;
+  const points = trend.times.map((x, at) => ({ x, y: series.values[at] }));
+  line.data = points;
+  line.borderWidth = points.length > 800 ? 1.2 : 1.5;
+  alone.data = isolated(series.values).map((at) => points[at]);
+  marks.forEach((/** @type {any} */ set, /** @type {number} */ index) => {
     const { level } = MARKS[index];
-    set.data = line.data.filter((_, at) => series.levels?.[at] === level);
+    set.data = points.filter(({ x }, at) => series.levels?.[at] === level && x >= min && x < max);
     set.pointRadius = radiusOf(MARKS[index], set.data.length);
+    set.borderWidth = set.pointRadius < 3 ? 0 : 1;
   });
   chart.options.plugins.gaps.bands = trend.gaps;
   setValueAxis(chart, channel, series);
@@ -161,11 +186,18 @@ function radiusOf({ level, radius }, count) {
 function setValueAxis(chart, channel, series) {
   const found = extremes(series.values) ?? { low: 0, high: 1 };
   const count = Math.max(2, Math.round((chart.height || 200) / 48));
-  const axis = valueAxis(found.low, found.high, channel.limits, count, channel.kind === "counter" ? 0 : 0.03);
+  const axis = valueAxis(
+    found.low,
+    found.high,
+    channel.limits,
+    count,
+    channel.kind === "counter" ? 0 : 0.03,
+  );
   const { y } = chart.options.scales;
   y.min = axis.min;
   y.max = axis.max;
   y.chosen = { step: axis.step, values: axis.ticks };
+  /** @type {Record<string, any>} */
   const annotations = {};
   for (const side of /** @type {const} */ (["low", "high"])) {
     const limit = channel.limits[side];
@@ -195,7 +227,8 @@ function limitLine(side, limit) {
       position: "end",
       xAdjust: 2,
       /** Above the line, or below it where there is no room. @param {any} context */
-      yAdjust: ({ chart }) => (chart.scales.y.getPixelForValue(limit) - chart.chartArea.top < 18 ? 9 : -9),
+      yAdjust: ({ chart }) =>
+        chart.scales.y.getPixelForValue(limit) - chart.chartArea.top < 18 ? 9 : -9,
       backgroundColor: faded(colour("--panel"), 0.75),
       color: red,
       padding: { x: 4, y: 0 },
@@ -233,11 +266,13 @@ export function setColours(chart, seriesProperty) {
   }
   const [main, alone, ...marks] = chart.data.datasets;
   main.borderColor = alone.borderColor = alone.backgroundColor = colour(seriesProperty);
-  marks.forEach((set, index) => {
+  marks.forEach((/** @type {any} */ set, /** @type {number} */ index) => {
     set.backgroundColor = colour(MARKS[index].colour);
     set.borderColor = colour("--panel");
   });
-  for (const annotation of Object.values(chart.options.plugins.annotation.annotations)) {
+  for (const annotation of Object.values(
+    /** @type {Record<string, any>} */ (chart.options.plugins.annotation.annotations),
+  )) {
     annotation.borderColor = annotation.label.color = colour("--red");
     annotation.label.backgroundColor = faded(colour("--panel"), 0.75);
   }

@@ -3,7 +3,7 @@
  * limits that lie outside the scale.
  */
 
-import { colour } from "./colours.js";
+import { colour, faded } from "./colours.js";
 import { formatDuration, formatExact } from "./format.js";
 
 /**
@@ -35,7 +35,7 @@ export function hatching(context) {
 export const gapsPlugin = {
   id: "gaps",
 
-  /** @param {any} chart */
+  /** @type {(chart: any, args: unknown, options: any) => void} */
   beforeDatasetsDraw(chart, _, options) {
     const { ctx: context, chartArea: area, scales } = chart;
     const bands = options.bands ?? [];
@@ -84,14 +84,13 @@ function drawGap(context, area, axis, gap, fill, labelled) {
 export const beyondPlugin = {
   id: "beyond",
 
-  /** @param {any} chart */
+  /** @type {(chart: any, args: unknown, options: any) => void} */
   afterDatasetsDraw(chart, _, options) {
     const { ctx: context, chartArea: area, scales } = chart;
     const { low = null, high = null } = options.limits ?? {};
     if (!area) return;
     context.save();
     context.font = font(11);
-    context.fillStyle = colour("--red");
     context.textAlign = "right";
     if (high !== null && high > scales.y.max) {
       note(context, area.right - 4, area.top + 9, `high limit ${formatExact(high)}`, -1);
@@ -111,8 +110,11 @@ export const beyondPlugin = {
  * @param {-1 | 1} direction of the arrow: -1 is up
  */
 function note(context, right, middle, text, direction) {
+  const width = context.measureText(text).width;
+  context.fillStyle = faded(colour("--panel"), 0.75);
+  context.fillRect(right - width - 16, middle - 8, width + 18, 16);
+  context.fillStyle = colour("--red");
   context.textBaseline = "middle";
-  context.globalAlpha = 0.85;
   context.fillText(text, right - 12, middle);
   context.beginPath();
   context.moveTo(right - 8, middle - 2 * direction);

@@ -42,7 +42,9 @@ export class ChartStack {
 
   /** Charts by channel, for tests and for whoever automates the page. @returns {Map<string, any>} */
   get charts() {
-    return new Map([...this.cards].filter(([, card]) => card.chart).map(([name, card]) => [name, card.chart]));
+    return new Map(
+      [...this.cards].filter(([, card]) => card.chart).map(([name, card]) => [name, card.chart]),
+    );
   }
 
   /** @param {readonly import("./explain.js").Channel[]} channels */
@@ -156,12 +158,20 @@ export class ChartStack {
 
   /** @param {ChartCard} card */
   #attend(card) {
+    /** @type {(x: number) => number} */
     const timeAt = (x) => card.chart.scales.x.getValueForPixel(x);
-    const between = (one, other) => ({ start: timeAt(Math.min(one, other)), end: timeAt(Math.max(one, other)) });
+    /** @type {(one: number, other: number) => Range} */
+    const between = (one, other) => ({
+      start: timeAt(Math.min(one, other)),
+      end: timeAt(Math.max(one, other)),
+    });
     listen(card.plot, {
       point: (x) => this.#pointNear(card, timeAt(x)),
       leave: () => this.leave(),
-      selecting: (from, to) => this.select(between(from, to)),
+      selecting: (from, to) => {
+        this.tooltip.hide();
+        this.select(between(from, to));
+      },
       selected: (from, to) => {
         this.select(null);
         this.wishes.show(between(from, to));
@@ -200,7 +210,8 @@ export class ChartStack {
    */
   #zoom(centre, factor) {
     const extent = this.wishes.extent();
-    if (extent && this.picture) this.wishes.slide(zoomed(this.picture.view, centre, factor, extent));
+    if (extent && this.picture)
+      this.wishes.slide(zoomed(this.picture.view, centre, factor, extent));
   }
 
   /**
@@ -224,7 +235,9 @@ export class ChartStack {
    */
   #key(event, card) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const steps = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -1e9, End: 1e9 }[event.key];
+    const steps = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -1e9, End: 1e9 }[
+      event.key
+    ];
     const centre = this.instant ?? 0;
     const { view } = this.picture ?? { view: { start: 0, end: 0 } };
     const middle = centre || (view.start + view.end) / 2;

@@ -3,18 +3,16 @@
  */
 
 import { throttled } from "./api.js";
-import { Announcer } from "./announcer.js";
 import { byId } from "./dom.js";
 import { zoneOf } from "./header.js";
+import { Incoming } from "./incoming.js";
 import { Loader } from "./loader.js";
-import { baseRange, follows, overlaps, select, shownRange, withContext, zoomed } from "./range.js";
+import { baseRange, fitted, select, shownRange, withContext, zoomed } from "./range.js";
 import { Screen } from "./screen.js";
-import { appended, trimmed } from "./series.js";
 import * as status from "./status.js";
 import { parseTime } from "./times.js";
 import { readQuery, writeQuery } from "./url.js";
 
-const MOST_APPENDED = 500;
 const SLIDE_MS = 250;
 const SLIDE_ENDS_MS = 900;
 
@@ -48,27 +46,15 @@ export class Dashboard {
     /** @type {string | null} */
     this.backend = null;
     this.connection = "connecting";
-    this.appended = 0;
-    /** @type {number | null} */
-    this.sequence = null;
     this.slidUntil = 0;
     /** @type {{channel: string, range: Range} | null} */
     this.pinned = null;
     /** @type {(name: string) => void} */
     this.onRig = () => {};
     this.loader = new Loader(new status.Progress());
-    this.announcer = new Announcer(byId("announcer"));
     this.screen = new Screen(this);
-    this.#throttles();
-  }
-
-  #throttles() {
+    this.incoming = new Incoming(this);
     this.loadViewSoon = throttled(() => this.loadView(), SLIDE_MS);
-    this.reloadSoon = throttled(() => this.loadView(), 1000);
-    this.refreshSoon = throttled(() => this.refresh(), 1000);
-    this.loadFiguresSoon = throttled(() => this.loadFigures(), 1000);
-    this.loadRecordSoon = throttled(() => this.loadRecord(), 15_000);
-    this.loadLoadsSoon = throttled(() => this.loadLoads(), 5000);
   }
 
   async start() {
@@ -113,14 +99,17 @@ export class Dashboard {
 
   /** @param {Range} range */
   show(range) {
-    if (this.extent) this.choose(select(this.page, range, this.extent));
+    if (this.extent) this.choose(select(this.page, fitted(range, this.extent), this.extent));
   }
 
   /** One step of a movement: the first one is remembered, the others replace it. @param {Range} range */
   slide(range) {
     if (!this.extent) return;
     const now = performance.now();
-    this.#go({ ...this.page, ...select(this.page, range, this.extent) }, now < this.slidUntil ? "replace" : "push");
+    this.#go(
+      { ...this.page, ...select(this.page, range, this.extent) },
+      now < this.slidUntil ? "replace" : "push",
+    );
     this.slidUntil = now + SLIDE_ENDS_MS;
     this.loadViewSoon();
   }
@@ -146,7 +135,9 @@ export class Dashboard {
     if (!this.extent) return;
     this.pinned = channel ? { channel, range: event } : null;
     this.show(withContext(event, this.extent));
-    const card = byId("cards").querySelector(channel ? `#chart-${CSS.escape(channel)}` : ".chart-card");
+    const card = byId("cards").querySelector(
+      channel ? `#chart-${CSS.escape(channel)}` : ".chart-card",
+    );
     if (window.innerWidth <= 1080) card?.scrollIntoView({ block: "start", behavior: "smooth" });
   }
 
@@ -189,7 +180,10 @@ export class Dashboard {
    * @param {"push" | "replace"} how
    */
   #go(page, how) {
-    this.page = { ...page, rig: this.rigs.length > 1 ? (page.rig ?? this.rig?.name ?? null) : page.rig };
+    this.page = {
+      ...page,
+      rig: this.rigs.length > 1 ? (page.rig ?? this.rig?.name ?? null) : page.rig,
+    };
     const url = location.pathname + writeQuery(this.page);
     if (how === "push") history.pushState(null, "", url);
     else history.replaceState(null, "", url);
@@ -204,7 +198,8 @@ export class Dashboard {
       if (rigs === null) return;
       status.showProblem(null);
       this.rigs = rigs.filter((each) => each.first_timestamp !== null);
-      const rig = this.rigs.find(({ name }) => name === (this.rig?.name ?? this.page.rig)) ?? this.rigs[0];
+      const rig =
+        this.rigs.find(({ name }) => name === (this.rig?.name ?? this.page.rig)) ?? this.rigs[0];
       if (!rig) this.#useNoRig();
       else this.#useRig(rig);
     } catch (error) {
@@ -219,7 +214,10 @@ export class Dashboard {
 
   /** @param {any} rig */
   #useRig(rig) {
-    const same = this.rig && this.rig.name === rig.name && JSON.stringify(this.rig.channels) === JSON.stringify(rig.channels);
+    const same =
+      this.rig &&
+      this.rig.name === rig.name &&
+      JSON.stringify(this.rig.channels) === JSON.stringify(rig.channels);
     this.rig = rig;
     this.extent = {
       first: parseTime(rig.first_timestamp),
@@ -240,13 +238,20 @@ export class Dashboard {
     this.loader.forgetFigures();
     try {
       const [view] = await Promise.all([
-        this.loader.view(this.rig.name, this.page, this.shown, this.base, this.screen.rail.redOnly, this.extent),
+        this.loader.view(
+          this.rig.name,
+          this.page,
+          this.shown,
+          this.base,
+          this.screen.rail.redOnly,
+          this.extent,
+        ),
         this.record ? null : this.loadRecord(),
       ]);
       if (view === null) return;
       status.showProblem(null);
       Object.assign(this, view);
-      this.appended = 0;
+      this.incoming.appended = 0;
       this.screen.all();
       this.#pin();
     } catch (error) {
@@ -257,7 +262,13 @@ export class Dashboard {
   async loadFigures() {
     if (!this.rig || status.currentState() !== "ready") return;
     try {
-      const answer = await this.loader.figures(this.rig.name, this.page, this.shown, this.base, this.screen.rail.redOnly);
+      const answer = await this.loader.figures(
+        this.rig.name,
+        this.page,
+        this.shown,
+        this.base,
+        this.screen.rail.redOnly,
+      );
       if (answer === null || answer.kpis === null) return;
       Object.assign(this, answer);
       this.screen.figures();
@@ -316,14 +327,20 @@ export class Dashboard {
     let farthest = -1;
     trend.times.forEach((time, at) => {
       const z = Math.abs(series.zscores?.[at] ?? 0);
-      if (time < pinned.range.start || time > pinned.range.end || series.values[at] === null || z <= farthest) return;
+      if (
+        time < pinned.range.start ||
+        time > pinned.range.end ||
+        series.values[at] === null ||
+        z <= farthest
+      )
+        return;
       farthest = z;
       worst = time;
     });
     if (worst !== null) this.screen.charts.pin(pinned.channel, worst);
   }
 
-  // Messages
+  // What comes by the live connection
 
   /** @param {import("./live.js").Connection} connection */
   setConnection(connection) {
@@ -331,62 +348,25 @@ export class Dashboard {
     this.screen.foot();
   }
 
-  /** @param {any} message of the live connection */
+  /** @param {any} message */
   receive(message) {
-    const missed = this.sequence !== null && message.type === "snapshot" && message.sequence !== this.sequence;
-    this.sequence = message.sequence ?? this.sequence;
-    if (message.type === "refresh" || missed) this.refreshSoon();
-    else if (message.type === "change") this.#change(message);
-    else if (message.type === "snapshot" && this.#isBehind(message)) this.refreshSoon();
+    this.incoming.receive(message);
   }
 
-  /** @param {any} snapshot */
-  #isBehind(snapshot) {
-    if (!snapshot.rig || !snapshot.last_reading) return false;
-    if (!this.rig) return true;
-    return snapshot.rig === this.rig.name && parseTime(snapshot.last_reading.timestamp) > (this.extent?.last ?? 0);
-  }
-
-  /** @param {any} change */
-  #change(change) {
-    if (!this.rig || !this.extent || !this.rigs.some(({ name }) => name === change.rig)) {
-      this.refreshSoon();
-      return;
-    }
-    if (change.rig !== this.rig.name) return;
-    status.beat();
-    const range = { start: parseTime(change.first_timestamp), end: parseTime(change.last_timestamp) };
-    this.extent = { ...this.extent, first: Math.min(this.extent.first, range.start), last: Math.max(this.extent.last, range.end) };
-    this.rig.total_records += change.rows;
-    if (change.readings) this.announcer.hear(this.rig.channels, change.readings, (name) => this.screen.charts.decimals(name));
-    this.#keepRecord(change);
-    if (follows(this.page)) this.#slideIn(change);
-    else if (overlaps(this.shown, { start: range.start, end: range.end + 1 })) this.reloadSoon();
-    else this.screen.record();
-    if (this.screen.rail.current === "loads") this.loadLoadsSoon();
-  }
-
-  /** @param {any} change */
-  #keepRecord(change) {
-    const record = this.record && change.readings && appended(this.record, change.readings, this.extent?.interval ?? null);
-    if (record && record.times.length < 5000) this.record = record;
-    else this.loadRecordSoon();
-  }
-
-  /** New readings at the end of a window that follows it. @param {any} change */
-  #slideIn(change) {
-    const trend = this.trend && change.readings && appended(this.trend, change.readings, this.extent?.interval ?? null);
-    this.appended += change.readings?.length ?? 0;
-    if (!trend || status.currentState() !== "ready" || this.appended > MOST_APPENDED) {
-      this.reloadSoon();
-      return;
-    }
-    this.trend = trimmed(trend, this.shown.start);
-    this.screen.window();
-    this.screen.readings();
-    this.screen.record();
-    this.screen.age();
-    this.loadFiguresSoon();
+  /**
+   * Readings were stored: the record reaches as far as they do.
+   * @param {Range} range from the first to the last of them
+   * @param {number} rows
+   */
+  extend(range, rows) {
+    if (!this.extent) return;
+    const { first, last } = this.extent;
+    this.extent = {
+      ...this.extent,
+      first: Math.min(first, range.start),
+      last: Math.max(last, range.end),
+    };
+    this.rig.total_records += rows;
   }
 
   repaint() {

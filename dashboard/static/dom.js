@@ -96,5 +96,9 @@ export function mark(level, title) {
     normal: () => svg("path", { d: "M2 7.5 5.5 11 12 3.5" }),
   };
   const label = title ? { role: "img", "aria-label": title } : { "aria-hidden": "true" };
-  return svg("svg", { class: `mark mark-${level}`, viewBox: "0 0 14 14", ...label }, shapes[level]());
+  return svg(
+    "svg",
+    { class: `mark mark-${level}`, viewBox: "0 0 14 14", ...label },
+    shapes[level](),
+  );
 }

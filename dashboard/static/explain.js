@@ -28,12 +28,13 @@ import { formatExact, formatNumber, formatValue, unitSymbol } from "./format.js"
 export function explain(channel, value, zscore, level, decimals) {
   if (level !== "red" && level !== "yellow") return null;
   const { low, high } = channel.limits;
-  if (high !== null && value > high) return beyond(value - high, "above the high", high, channel, decimals);
-  if (low !== null && value < low) return beyond(low - value, "below the low", low, channel, decimals);
+  if (high !== null && value > high)
+    return beyond(value - high, "above the high", high, channel, decimals);
+  if (low !== null && value < low)
+    return beyond(low - value, "below the low", low, channel, decimals);
   const threshold = channel.z_score?.[level] ?? null;
   if (zscore === null || threshold === null) return null;
-  const side = zscore < 0 ? "below" : "above";
-  return `${formatNumber(Math.abs(zscore), 2)} standard deviations ${side} the mean; ${level} beyond ${formatExact(threshold)}`;
+  return `z ${formatNumber(zscore, 2)}, beyond the ${level} threshold of ${formatExact(threshold)}`;
 }
 
 /**

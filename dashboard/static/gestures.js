@@ -27,6 +27,7 @@ export function listen(plot, actions) {
   const down = new Map();
   /** @type {{kind: "none" | "select" | "pan" | "pinch" | "scrub", from: number}} */
   let drag = { kind: "none", from: 0 };
+  /** @param {MouseEvent} event */
   const place = (event) => event.clientX - plot.getBoundingClientRect().left;
 
   plot.addEventListener("pointerdown", (event) => {
@@ -56,9 +57,11 @@ export function listen(plot, actions) {
       return;
     }
     actions.point(x, true);
-    if (drag.kind === "select" && Math.abs(x - drag.from) >= LEAST_DRAG_PX) actions.selecting(drag.from, x);
+    if (drag.kind === "select" && Math.abs(x - drag.from) >= LEAST_DRAG_PX)
+      actions.selecting(drag.from, x);
   });
 
+  /** @param {PointerEvent} event */
   const finish = (event) => {
     if (!down.delete(event.pointerId)) return;
     const { kind, from } = drag;
@@ -68,7 +71,8 @@ export function listen(plot, actions) {
     if (kind === "pan" || kind === "pinch") actions.settled();
     if (kind !== "select") return;
     const x = place(event);
-    if (event.type === "pointerup" && Math.abs(x - from) >= LEAST_DRAG_PX) actions.selected(from, x);
+    if (event.type === "pointerup" && Math.abs(x - from) >= LEAST_DRAG_PX)
+      actions.selected(from, x);
     else actions.unselected();
   };
   plot.addEventListener("pointerup", finish);
@@ -77,7 +81,9 @@ export function listen(plot, actions) {
     if (event.pointerType === "mouse" && drag.kind === "none") actions.leave();
   });
   plot.addEventListener("dblclick", () => actions.reset());
-  plot.addEventListener("wheel", (event) => wheel(event, place(event), actions), { passive: false });
+  plot.addEventListener("wheel", (event) => wheel(event, place(event), actions), {
+    passive: false,
+  });
 }
 
 /**

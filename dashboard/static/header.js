@@ -70,7 +70,11 @@ export function showZones(choice, rigZone) {
     ["utc", "UTC", ""],
     ["browser", browserZone(), "browser"],
   ];
-  offer(select, zones.map(([value, zone, whose]) => [value, zoneText(zone, whose)]), choice);
+  offer(
+    select,
+    zones.map(([value, zone, whose]) => [value, zoneText(zone, whose)]),
+    choice,
+  );
 }
 
 /**

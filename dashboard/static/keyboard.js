@@ -38,7 +38,12 @@ export class Keyboard {
     fill(
       byId("help-keys"),
       element("div", {}, ...listOf("Anywhere", this.shortcuts)),
-      element("div", {}, ...listOf("Mouse and touch on a chart", MOUSE), ...listOf("On a chart that has the focus", CHART_KEYS)),
+      element(
+        "div",
+        {},
+        ...listOf("Mouse and touch on a chart", MOUSE),
+        ...listOf("On a chart that has the focus", CHART_KEYS),
+      ),
     );
   }
 
@@ -51,10 +56,21 @@ export class Keyboard {
    * @param {boolean} enabled
    */
   #press(event, enabled) {
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || this.dialog.open) return;
-    const typing = event.target instanceof Element && event.target.closest("input, select, textarea, [contenteditable]");
+    if (
+      event.defaultPrevented ||
+      event.ctrlKey ||
+      event.metaKey ||
+      event.altKey ||
+      this.dialog.open
+    )
+      return;
+    const typing =
+      event.target instanceof Element &&
+      event.target.closest("input, select, textarea, [contenteditable]");
     if (typing || (!enabled && event.key.length === 1)) return;
-    const key = ARROWS[/** @type {keyof typeof ARROWS} */ (event.key)] ?? (event.key === "Escape" ? "Esc" : event.key);
+    const key =
+      ARROWS[/** @type {keyof typeof ARROWS} */ (event.key)] ??
+      (event.key === "Escape" ? "Esc" : event.key);
     const found = this.shortcuts.find(({ keys }) => keys.includes(key));
     if (!found?.run) return;
     event.preventDefault();
@@ -68,7 +84,12 @@ export class Keyboard {
  */
 function listOf(title, shortcuts) {
   const items = shortcuts.map(({ keys, does }) =>
-    element("li", {}, element("span", {}, does), element("span", {}, ...keys.flatMap((key) => [element("kbd", {}, key), " "]))),
+    element(
+      "li",
+      {},
+      element("span", {}, does),
+      element("span", {}, ...keys.flatMap((key) => [element("kbd", {}, key), " "])),
+    ),
   );
   return [element("h3", {}, title), element("ul", {}, ...items)];
 }

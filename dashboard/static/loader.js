@@ -2,7 +2,7 @@
  * The questions that the dashboard asks, each given up when it is asked anew.
  */
 
-import { ApiError, Latest, address, getJson } from "./api.js";
+import { ApiError, address, getJson, Latest } from "./api.js";
 import { overlaps, stepOf, wholeRange } from "./range.js";
 import { parseTrend } from "./series.js";
 import { toIso } from "./times.js";
@@ -32,8 +32,8 @@ export class Loader {
 
   /** @returns {Promise<any[] | null>} */
   async rigs() {
-    const ask = (signal) => getJson("/api/rigs", signal);
-    const answer = await this.progress.of(this.#rigs.run(ask));
+    const asked = this.#rigs.run((signal) => getJson("/api/rigs", signal));
+    const answer = await this.progress.of(asked);
     return answer && answer.rigs;
   }
 
@@ -53,8 +53,12 @@ export class Loader {
       if (!overlaps(shown, wholeRange(extent))) return { kpis: null, trend: null, alerts: null };
       const [kpis, trend, alerts] = await Promise.all([
         orNothing(getJson(address("/api/kpis", query), signal)),
-        orNothing(getJson(address("/api/trends", trendQuery(rig, selection, shown, extent)), signal)),
-        orNothing(getJson(address("/api/alerts", alertQuery(rig, selection, base, redOnly)), signal)),
+        orNothing(
+          getJson(address("/api/trends", trendQuery(rig, selection, shown, extent)), signal),
+        ),
+        orNothing(
+          getJson(address("/api/alerts", alertQuery(rig, selection, base, redOnly)), signal),
+        ),
       ]);
       return { kpis, trend: trend && parseTrend(trend), alerts };
     });
@@ -74,7 +78,9 @@ export class Loader {
     return this.#figures.run(async (signal) => {
       const [kpis, alerts] = await Promise.all([
         orNothing(getJson(address("/api/kpis", rangeQuery(rig, selection, shown)), signal)),
-        orNothing(getJson(address("/api/alerts", alertQuery(rig, selection, base, redOnly)), signal)),
+        orNothing(
+          getJson(address("/api/alerts", alertQuery(rig, selection, base, redOnly)), signal),
+        ),
       ]);
       return { kpis, alerts };
     });
@@ -90,7 +96,9 @@ export class Loader {
    * @returns {Promise<import("./series.js").Trend | null>}
    */
   async overview(rig) {
-    const answer = await this.#overview.run((signal) => getJson(address("/api/trends", { rig, points: OVERVIEW_POINTS }), signal));
+    const answer = await this.#overview.run((signal) =>
+      getJson(address("/api/trends", { rig, points: OVERVIEW_POINTS }), signal),
+    );
     return answer && parseTrend(answer);
   }
 
@@ -99,7 +107,9 @@ export class Loader {
    * @returns {Promise<any[] | null>}
    */
   async loads(rig) {
-    const answer = await this.#loads.run((signal) => getJson(address("/api/loads", { rig }), signal));
+    const answer = await this.#loads.run((signal) =>
+      getJson(address("/api/loads", { rig }), signal),
+    );
     return answer && answer.loads;
   }
 
@@ -115,6 +125,7 @@ export class Loader {
  * @param {Selection} selection
  * @param {Range} shown
  * @param {Extent} extent
+ * @returns {Record<string, string>}
  */
 function trendQuery(rig, selection, shown, extent) {
   const points = CHART_POINTS;
@@ -130,8 +141,8 @@ function trendQuery(rig, selection, shown, extent) {
  * @param {boolean} redOnly
  */
 function alertQuery(rig, selection, base, redOnly) {
-  const level = redOnly ? { level: "red", limit: "1000" } : { limit: "200" };
-  return { ...rangeQuery(rig, { base: selection.base, zoom: null }, base), ...level };
+  const query = rangeQuery(rig, { base: selection.base, zoom: null }, base);
+  return redOnly ? { ...query, level: "red", limit: "1000" } : { ...query, limit: "200" };
 }
 
 /**

@@ -29,19 +29,31 @@ const rig = /** @type {HTMLSelectElement} */ (byId("rig"));
 const zone = /** @type {HTMLSelectElement} */ (byId("zone"));
 
 rig.addEventListener("change", () => dashboard.chooseRig(rig.value));
-zone.addEventListener("change", () => dashboard.chooseZone(/** @type {import("./url.js").ZoneChoice} */ (zone.value)));
+zone.addEventListener("change", () =>
+  dashboard.chooseZone(/** @type {import("./url.js").ZoneChoice} */ (zone.value)),
+);
 byId("retry").addEventListener("click", () => dashboard.refresh());
 window.addEventListener("popstate", () => dashboard.restore());
 dashboard.onRig = (name) => feed.connect(name);
 
 const { timeBar, rail } = dashboard.screen;
+/** @type {Record<string, string>} */
 const quickKeys = { 1: "1h", 2: "12h", 3: "24h", 4: "all" };
+/** @type {Record<string, string>} */
 const tabKeys = { a: "alerts", q: "quality", l: "loads" };
 
 new Keyboard([
-  { keys: ["1", "2", "3"], does: "Last 1, 12, 24 hours", run: (key) => timeBar.quick(quickKeys[key]) },
+  {
+    keys: ["1", "2", "3"],
+    does: "Last 1, 12, 24 hours",
+    run: (key) => timeBar.quick(quickKeys[key]),
+  },
   { keys: ["4"], does: "Everything", run: (key) => timeBar.quick(quickKeys[key]) },
-  { keys: ["[", "]"], does: "One window back, forward", run: (key) => timeBar.step(key === "[" ? -1 : 1) },
+  {
+    keys: ["[", "]"],
+    does: "One window back, forward",
+    run: (key) => timeBar.step(key === "[" ? -1 : 1),
+  },
   { keys: ["+", "-"], does: "Zoom in, out", run: (key) => dashboard.zoom(key === "+" ? 0.5 : 2) },
   { keys: ["Esc"], does: "Back to the whole range", run: () => dashboard.reset() },
   { keys: ["d"], does: "Choose a day or times", run: () => timeBar.open() },

@@ -2,12 +2,12 @@
  * The strip of the whole record with the shown window in it.
  */
 
+import { hatching } from "./chart-plugins.js";
 import { colour, faded } from "./colours.js";
 import { byId, setText } from "./dom.js";
-import { extremes, polylines } from "./series.js";
-import { hatching } from "./chart-plugins.js";
-import { formatInstant, formatRange } from "./times.js";
 import { fitted, moved, wholeRange } from "./range.js";
+import { extremes, polylines } from "./series.js";
+import { formatInstant, formatRange } from "./times.js";
 
 const PADDING = { top: 8, bottom: 22 };
 
@@ -74,6 +74,7 @@ export class Overview {
     if (!strip) return;
     const whole = wholeRange(strip.extent);
     const width = this.node.clientWidth;
+    /** @param {number} x */
     const clip = (x) => Math.min(Math.max(x, 0), width);
     const left = clip(xOf(strip.view.start, whole, width));
     const right = clip(xOf(strip.view.end, whole, width));
@@ -82,14 +83,29 @@ export class Overview {
     this.window.style.width = `${size}px`;
     const text = formatRange(strip.view, strip.zone);
     describe(this.window, whole, (strip.view.start + strip.view.end) / 2, text);
-    describe(this.start, whole, strip.view.start, formatInstant(strip.view.start, strip.zone, "second"));
+    describe(
+      this.start,
+      whole,
+      strip.view.start,
+      formatInstant(strip.view.start, strip.zone, "second"),
+    );
     describe(this.end, whole, strip.view.end, formatInstant(strip.view.end, strip.zone, "second"));
   }
 
   #attend() {
-    this.#drag(this.window, (range, by) => ({ start: range.start + by, end: range.end + by }), true);
-    this.#drag(this.start, (range, by) => ({ start: Math.min(range.start + by, range.end), end: range.end }));
-    this.#drag(this.end, (range, by) => ({ start: range.start, end: Math.max(range.end + by, range.start) }));
+    this.#drag(
+      this.window,
+      (range, by) => ({ start: range.start + by, end: range.end + by }),
+      true,
+    );
+    this.#drag(this.start, (range, by) => ({
+      start: Math.min(range.start + by, range.end),
+      end: range.end,
+    }));
+    this.#drag(this.end, (range, by) => ({
+      start: range.start,
+      end: Math.max(range.end + by, range.start),
+    }));
     this.canvas.addEventListener("click", (event) => this.#centre(event.clientX));
   }
 
@@ -111,6 +127,7 @@ export class Overview {
   #drag(handle, change, whole = false) {
     /** @type {{x: number, view: Range} | null} */
     let from = null;
+    /** @type {(view: Range, by: number) => void} */
     const apply = (view, by) => {
       if (!this.strip) return;
       const { extent } = this.strip;
@@ -125,12 +142,24 @@ export class Overview {
     handle.addEventListener("pointermove", (event) => {
       if (!from || !this.strip) return;
       const span = wholeRange(this.strip.extent);
-      apply(from.view, ((event.clientX - from.x) / this.node.clientWidth) * (span.end - span.start));
+      apply(
+        from.view,
+        ((event.clientX - from.x) / this.node.clientWidth) * (span.end - span.start),
+      );
     });
-    for (const type of ["pointerup", "pointercancel"]) handle.addEventListener(type, () => (from = null));
+    for (const type of ["pointerup", "pointercancel"])
+      handle.addEventListener(type, () => (from = null));
     handle.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: -0.1, ArrowRight: 0.1, PageUp: -1, PageDown: 1, Home: -1e9, End: 1e9 }[event.key];
-      if (step === undefined || !this.strip || event.ctrlKey || event.metaKey || event.altKey) return;
+      const step = {
+        ArrowLeft: -0.1,
+        ArrowRight: 0.1,
+        PageUp: -1,
+        PageDown: 1,
+        Home: -1e9,
+        End: 1e9,
+      }[event.key];
+      if (step === undefined || !this.strip || event.ctrlKey || event.metaKey || event.altKey)
+        return;
       const { view } = this.strip;
       event.preventDefault();
       event.stopPropagation();

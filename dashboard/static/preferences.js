@@ -39,7 +39,9 @@ export function themeSwitch(changed) {
   const button = byId("theme");
   const show = () => {
     const theme = document.documentElement.dataset.theme ?? "auto";
-    const text = { auto: "Theme: as the system", light: "Theme: light", dark: "Theme: dark" }[theme] ?? "Theme";
+    const text =
+      { auto: "Theme: as the system", light: "Theme: light", dark: "Theme: dark" }[theme] ??
+      "Theme";
     button.setAttribute("aria-label", text);
     button.title = text;
   };

@@ -4,7 +4,15 @@
 
 import { byId, element, fill, mark, setText } from "./dom.js";
 import { formatCount, formatDuration, formatNumber, formatReason, formatValue } from "./format.js";
-import { dateOf, formatClock, formatDay, formatInstant, formatRange, parseTime, rangePrecision } from "./times.js";
+import {
+  dateOf,
+  formatClock,
+  formatDay,
+  formatInstant,
+  formatRange,
+  parseTime,
+  rangePrecision,
+} from "./times.js";
 
 const TABS = ["alerts", "quality", "loads"];
 const MOST_GAPS = 100;
@@ -65,24 +73,62 @@ export class Rail {
     badge.hidden = answer.total_red === 0;
     setText(badge, formatNumber(answer.total_red));
     badge.setAttribute("aria-label", `${formatCount(answer.total_red, "red reading")}`);
-    const alerts = this.redOnly ? answer.alerts.filter(({ level }) => level === "red") : answer.alerts;
+    const alerts = this.redOnly
+      ? answer.alerts.filter(({ level }) => level === "red")
+      : answer.alerts;
     const events = [
-      ...alerts.map((alert) => ({ time: parseTime(alert.timestamp), node: () => this.#alert(alert, frame) })),
-      ...(this.redOnly || answer.truncated || gaps.length > 20 ? [] : gaps).map((gap) => ({ time: gap.start, node: () => this.#gap(gap, frame) })),
+      ...alerts.map((alert) => ({
+        time: parseTime(alert.timestamp),
+        node: () => this.#alert(alert, frame),
+      })),
+      ...(this.redOnly || answer.truncated || gaps.length > 20 ? [] : gaps).map((gap) => ({
+        time: gap.start,
+        node: () => this.#gap(gap, frame),
+      })),
     ].sort((one, other) => other.time - one.time);
     this.#replace(
       byId("panel-alerts"),
-      element("div", { class: "rail-head" }, element("p", { class: "rail-note" }, formatRange(frame.range, frame.zone)), this.#filter()),
-      alerts.length === 0 && element("p", { class: "rail-note" }, this.redOnly && answer.total_yellow ? "No red readings." : "Every reading is normal."),
+      element(
+        "div",
+        { class: "rail-head" },
+        element("p", { class: "rail-note" }, formatRange(frame.range, frame.zone)),
+        this.#filter(),
+      ),
+      alerts.length === 0 &&
+        element(
+          "p",
+          { class: "rail-note" },
+          this.redOnly && answer.total_yellow ? "No red readings." : "Every reading is normal.",
+        ),
       element("ul", {}, ...events.map(({ node }) => element("li", {}, node()))),
-      answer.truncated && element("p", { class: "rail-note" }, `The newest ${formatNumber(alerts.length)} are listed, of ${formatNumber(answer.total_red)} red and ${formatNumber(answer.total_yellow)} yellow readings. A shorter range shows the others.`),
+      answer.truncated &&
+        element(
+          "p",
+          { class: "rail-note" },
+          `The newest ${formatNumber(alerts.length)} are listed, of ${formatNumber(answer.total_red)} red and ${formatNumber(answer.total_yellow)} yellow readings. A shorter range shows the others.`,
+        ),
     );
   }
 
   #filter() {
+    /** @type {(text: string, redOnly: boolean) => HTMLElement} */
     const choice = (text, redOnly) =>
-      element("button", { type: "button", "data-key": text, "aria-pressed": String(this.redOnly === redOnly), onclick: () => this.#chooseLevel(redOnly) }, text);
-    return element("div", { class: "filter", role: "group", "aria-label": "Which alerts" }, choice("All", false), choice("Red", true));
+      element(
+        "button",
+        {
+          type: "button",
+          "data-key": text,
+          "aria-pressed": String(this.redOnly === redOnly),
+          onclick: () => this.#chooseLevel(redOnly),
+        },
+        text,
+      );
+    return element(
+      "div",
+      { class: "filter", role: "group", "aria-label": "Which alerts" },
+      choice("All", false),
+      choice("Red", true),
+    );
   }
 
   /** @param {boolean} redOnly */
@@ -106,10 +152,13 @@ export class Rail {
    */
   #replace(panel, ...children) {
     const { scrollTop } = panel;
-    const focused = panel.contains(document.activeElement) ? /** @type {HTMLElement} */ (document.activeElement).dataset.key : null;
+    const focused = panel.contains(document.activeElement)
+      ? /** @type {HTMLElement} */ (document.activeElement).dataset.key
+      : null;
     fill(panel, ...children);
     panel.scrollTop = scrollTop;
-    if (focused) panel.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+    const again = focused && panel.querySelector(`[data-key="${CSS.escape(focused)}"]`);
+    if (again instanceof HTMLElement) again.focus();
   }
 
   /**
@@ -118,7 +167,10 @@ export class Rail {
    */
   #alert(alert, frame) {
     const range = { start: parseTime(alert.timestamp), end: parseTime(alert.last_timestamp) };
-    const several = alert.count > 1 ? ` ${formatCount(alert.count, "reading")} over ${formatDuration((range.end - range.start) / 1000)}.` : "";
+    const several =
+      alert.count > 1
+        ? ` ${formatCount(alert.count, "reading")} over ${formatDuration((range.end - range.start) / 1000)}.`
+        : "";
     return this.#event({
       level: alert.level,
       name: `${alert.label} ${formatValue(alert.value, frame.decimals(alert.channel).shown, alert.unit)}`,
@@ -136,8 +188,17 @@ export class Rail {
   #gap(gap, frame) {
     const length = formatDuration((gap.end - gap.start) / 1000);
     const times = frame.interval ? (gap.end - gap.start) / frame.interval / 1000 + 1 : 0;
-    const usual = times ? `Silence ${formatNumber(times, times < 10 ? 1 : 0)} times the usual interval, until` : "Until";
-    return this.#event({ level: "gap", name: `No data for ${length}`, why: `${usual} ${clock(gap.end, frame)}.`, range: gap, channel: null, frame });
+    const usual = times
+      ? `Silence ${formatNumber(times, times < 10 ? 1 : 0)} times the usual interval, until`
+      : "Until";
+    return this.#event({
+      level: "gap",
+      name: `No data for ${length}`,
+      why: `${usual} ${clock(gap.end, frame)}.`,
+      range: gap,
+      channel: null,
+      frame,
+    });
   }
 
   /** @param {{level: "red" | "yellow" | "gap", name: string, why: string, range: Range, channel: string | null, frame: Frame}} event */
@@ -168,8 +229,10 @@ export class Rail {
    */
   #choose(key, range, channel) {
     this.chosen = key;
-    for (const node of document.querySelectorAll(".event[aria-current]")) node.removeAttribute("aria-current");
-    for (const node of document.querySelectorAll(`.event[data-key="${CSS.escape(key)}"]`)) node.setAttribute("aria-current", "true");
+    for (const node of document.querySelectorAll(".event[aria-current]"))
+      node.removeAttribute("aria-current");
+    for (const node of document.querySelectorAll(`.event[data-key="${CSS.escape(key)}"]`))
+      node.setAttribute("aria-current", "true");
     this.wishes.showEvent(range, channel);
   }
 
@@ -179,9 +242,14 @@ export class Rail {
    * @param {Frame} frame
    */
   showQuality(kpis, gaps, frame) {
-    const reasons = Object.entries(kpis.rejected_by_reason ?? {}).sort((one, other) => other[1] - one[1]);
+    const reasons = Object.entries(kpis.rejected_by_reason ?? {}).sort(
+      (one, other) => other[1] - one[1],
+    );
     const rejected = kpis.rejected_records ?? 0;
-    const longest = gaps.slice().sort((one, other) => other.end - other.start - (one.end - one.start)).slice(0, MOST_GAPS);
+    const longest = gaps
+      .slice()
+      .sort((one, other) => other.end - other.start - (one.end - one.start))
+      .slice(0, MOST_GAPS);
     this.#replace(
       byId("panel-quality"),
       element("p", { class: "rail-note" }, formatRange(frame.range, frame.zone)),
@@ -200,10 +268,18 @@ export class Rail {
       element(
         "section",
         {},
-        element("h3", {}, gaps.length ? `${formatCount(kpis.gap_count, "gap")}, ${formatDuration(kpis.gap_hours * 3600)} in all` : "No gaps"),
-        gaps.length === 0 && element("p", { class: "muted" }, "No silence longer than 1.5 times the usual interval."),
+        element(
+          "h3",
+          {},
+          gaps.length
+            ? `${formatCount(kpis.gap_count, "gap")}, ${formatDuration(kpis.gap_hours * 3600)} in all`
+            : "No gaps",
+        ),
+        gaps.length === 0 &&
+          element("p", { class: "muted" }, "No silence longer than 1.5 times the usual interval."),
         element("ul", {}, ...longest.map((gap) => element("li", {}, this.#gap(gap, frame)))),
-        gaps.length > longest.length && element("p", { class: "muted" }, `The longest ${MOST_GAPS} are listed.`),
+        gaps.length > longest.length &&
+          element("p", { class: "muted" }, `The longest ${MOST_GAPS} are listed.`),
       ),
     );
   }
@@ -218,7 +294,11 @@ export class Rail {
     this.#replace(
       byId("panel-loads"),
       element("p", { class: "rail-note" }, note),
-      element("ul", {}, ...loads.map((load) => element("li", { class: "load" }, ...loadLines(load, rig, zone)))),
+      element(
+        "ul",
+        {},
+        ...loads.map((load) => element("li", { class: "load" }, ...loadLines(load, rig, zone))),
+      ),
     );
   }
 }
@@ -229,7 +309,10 @@ export class Rail {
  * @param {string} [look]
  */
 function count(name, number, look) {
-  return [element("dt", { class: look ?? null }, name), element("dd", { class: look ?? null }, formatNumber(number))];
+  return [
+    element("dt", { class: look ?? null }, name),
+    element("dd", { class: look ?? null }, formatNumber(number)),
+  ];
 }
 
 /**
@@ -238,15 +321,36 @@ function count(name, number, look) {
  * @param {string} zone
  */
 function loadLines(load, rig, zone) {
-  const rejected = Object.entries(load.rejected_by_reason ?? {}).map(([reason, number]) => `${formatNumber(number)} ${formatReason(reason)}`);
-  const span = load.first_timestamp && load.last_timestamp && { start: parseTime(load.first_timestamp), end: parseTime(load.last_timestamp) };
-  const done = ["complete", "ok", "done", "success"].includes(load.status) ? "" : ` · ${formatReason(load.status)}`;
+  const rejected = Object.entries(load.rejected_by_reason ?? {}).map(
+    ([reason, number]) => `${formatNumber(number)} ${formatReason(reason)}`,
+  );
+  const span = load.first_timestamp &&
+    load.last_timestamp && {
+      start: parseTime(load.first_timestamp),
+      end: parseTime(load.last_timestamp),
+    };
+  const done = ["complete", "ok", "done", "success"].includes(load.status)
+    ? ""
+    : ` · ${formatReason(load.status)}`;
   return [
-    element("div", { class: "load-head" }, element("span", { class: "load-source" }, load.source), element("span", { class: "muted" }, `#${load.id}`)),
-    element("p", {}, `${formatNumber(load.accepted)} of ${formatCount(load.rows_read, "row")} accepted${done}${load.rig === rig ? "" : ` · ${load.rig}`}`),
+    element(
+      "div",
+      { class: "load-head" },
+      element("span", { class: "load-source" }, load.source),
+      element("span", { class: "muted" }, `#${load.id}`),
+    ),
+    element(
+      "p",
+      {},
+      `${formatNumber(load.accepted)} of ${formatCount(load.rows_read, "row")} accepted${done}${load.rig === rig ? "" : ` · ${load.rig}`}`,
+    ),
     rejected.length > 0 && element("p", {}, `Rejected: ${rejected.join(", ")}`),
     span && element("p", {}, formatRange(span, zone)),
-    element("p", {}, `Loaded ${formatInstant(parseTime(load.finished_at ?? load.started_at), zone, "second")}`),
+    element(
+      "p",
+      {},
+      `Loaded ${formatInstant(parseTime(load.finished_at ?? load.started_at), zone, "second")}`,
+    ),
   ].filter((node) => node instanceof Node);
 }
 

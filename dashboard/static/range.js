@@ -71,7 +71,9 @@ export function shownRange(selection, extent) {
  * @param {Selection} selection
  */
 export function follows(selection) {
-  return selection.zoom === null && (selection.base.kind === "last" || selection.base.kind === "all");
+  return (
+    selection.zoom === null && (selection.base.kind === "last" || selection.base.kind === "all")
+  );
 }
 
 /**
@@ -151,7 +153,10 @@ export function fitted(range, extent) {
   const span = Math.min(Math.max(range.end - range.start, least), most);
   const middle = (range.start + range.end) / 2;
   const start = Math.min(Math.max(middle - span / 2, whole.start), whole.end - span);
-  return { start: round(start), end: round(start + span) };
+  return {
+    start: Math.max(rounded(start, span), whole.start),
+    end: Math.min(rounded(start + span, span), whole.end),
+  };
 }
 
 /**
@@ -164,8 +169,9 @@ export function fitted(range, extent) {
 export function moved(range, by, extent) {
   const whole = wholeRange(extent);
   const span = range.end - range.start;
-  const start = Math.min(Math.max(range.start + by, whole.start), Math.max(whole.start, whole.end - span));
-  return { start: round(start), end: round(start + span) };
+  const last = Math.max(whole.start, whole.end - span);
+  const start = Math.min(Math.max(rounded(range.start + by, span), whole.start), last);
+  return { start, end: start + span };
 }
 
 /**
@@ -179,7 +185,13 @@ export function withContext(event, extent) {
   return fitted({ start: event.start - context, end: event.end + context }, extent);
 }
 
-/** Whole microseconds: what the server can tell apart. @param {number} instant */
-function round(instant) {
-  return Math.round(instant * 1000) / 1000;
+/**
+ * To a length that nobody sees on a chart of this span, so that times stay short in links.
+ * @param {number} instant
+ * @param {number} span
+ */
+function rounded(instant, span) {
+  const unit =
+    [60_000, 10_000, 1000, 100, 10, 1, 0.1, 0.01].find((length) => length <= span / 400) ?? 0.001;
+  return Math.round(Math.round(instant / unit) * unit * 1000) / 1000;
 }

@@ -22,8 +22,17 @@ const MOST_ROWS = 500;
 export class ReadingTable {
   /** @param {string} label the channel's */
   constructor(label) {
-    this.box = element("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": `${label}: readings` });
-    const icon = svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { d: "M2 3h12v10H2zM2 6.5h12M2 10h12M6.5 3v10" }));
+    this.box = element("div", {
+      class: "table-scroll",
+      tabindex: "0",
+      role: "region",
+      "aria-label": `${label}: readings`,
+    });
+    const icon = svg(
+      "svg",
+      { viewBox: "0 0 16 16", "aria-hidden": "true" },
+      svg("path", { d: "M2 3h12v10H2zM2 6.5h12M2 10h12M6.5 3v10" }),
+    );
     const name = `${label} as a table`;
     this.node = element(
       "details",
@@ -53,13 +62,20 @@ function table({ channel, trend, view, zone, decimals }) {
   const indices = series ? indicesWithin(trend, series, view) : [];
   const shown = indices.slice(-MOST_ROWS).reverse();
   const unit = unitSymbol(channel.unit);
-  const heads = [`Time (${zoneAbbreviation(zone, view.start)})`, `${channel.label}${unit ? ` (${unit})` : ""}`];
+  const heads = [
+    `Time (${zoneAbbreviation(zone, view.start)})`,
+    `${channel.label}${unit ? ` (${unit})` : ""}`,
+  ];
   if (channel.scored) heads.push("z", "Level");
   return element(
     "table",
     {},
     element("caption", {}, captionOf(trend, indices.length, shown.length)),
-    element("thead", {}, element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text)))),
+    element(
+      "thead",
+      {},
+      element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text))),
+    ),
     element("tbody", {}, ...shown.map((at) => row(at))),
   );
 
@@ -72,7 +88,8 @@ function table({ channel, trend, view, zone, decimals }) {
       element("td", {}, formatInstant(trend.times[at], zone)),
       element("td", {}, formatNumber(series?.values[at], decimals)),
       channel.scored && element("td", {}, formatNumber(series?.zscores?.[at], 2)),
-      channel.scored && element("td", {}, (level === "red" || level === "yellow") && mark(level), level ?? "–"),
+      channel.scored &&
+        element("td", {}, (level === "red" || level === "yellow") && mark(level), level ?? "–"),
     );
   }
 }
@@ -83,7 +100,9 @@ function table({ channel, trend, view, zone, decimals }) {
  * @param {number} shown
  */
 function captionOf(trend, count, shown) {
-  const what = trend.downsampled ? "readings that the chart shows (thinned)" : "readings in this range";
+  const what = trend.downsampled
+    ? "readings that the chart shows (thinned)"
+    : "readings in this range";
   if (shown === count) return `All ${formatNumber(count)} ${what}, newest first.`;
   return `The newest ${formatNumber(shown)} of ${formatNumber(count)} ${what}. Export CSV has all.`;
 }

@@ -101,6 +101,7 @@ export class Screen {
   figures() {
     const { kpis, alerts, trend, base, shown, zone } = this.dashboard;
     const interval = this.dashboard.extent?.interval ?? null;
+    /** @param {string} name */
     const decimals = (name) => this.charts.decimals(name);
     if (kpis) this.tiles.showFigures(kpis, decimals);
     const gaps = (trend?.gaps ?? []).filter((gap) => overlaps(gap, shown));
@@ -114,7 +115,8 @@ export class Screen {
   record() {
     const { record, rig, extent, shown, zone } = this.dashboard;
     if (!record || !extent) return;
-    const gauge = rig.channels.find(({ kind }) => kind === "gauge") ?? rig.channels[0];
+    const gauge =
+      rig.channels.find((/** @type {any} */ { kind }) => kind === "gauge") ?? rig.channels[0];
     this.overview.update({ trend: record, channel: gauge.name, extent, view: shown, zone });
   }
 
@@ -125,7 +127,14 @@ export class Screen {
 
   foot() {
     const { backend, rig, kpis, trend, connection, version } = this.dashboard;
-    status.showFoot({ backend, stored: rig?.total_records ?? null, kpis, trend, connection, version });
+    status.showFoot({
+      backend,
+      stored: rig?.total_records ?? null,
+      kpis,
+      trend,
+      connection,
+      version,
+    });
   }
 
   /** Another theme. */

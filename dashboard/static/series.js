@@ -161,6 +161,26 @@ export function nearest(times, values, instant) {
 }
 
 /**
+ * Index of the reading within a range that is nearest to an instant; -1 when there is none.
+ * @param {readonly number[]} times ascending
+ * @param {readonly (number | null)[]} values
+ * @param {number} instant
+ * @param {{start: number, end: number}} range
+ */
+export function nearestWithin(times, values, instant, range) {
+  const inside = Math.min(Math.max(instant, range.start), range.end);
+  const found = nearest(times, values, inside);
+  if (found < 0) return -1;
+  const inner =
+    times[found] < range.start
+      ? stepped(values, found, 1)
+      : times[found] >= range.end
+        ? stepped(values, found, -1)
+        : found;
+  return times[inner] >= range.start && times[inner] < range.end ? inner : -1;
+}
+
+/**
  * Index of the next reading with a value, `steps` of them away; stays at the outermost one.
  * @param {readonly (number | null)[]} values
  * @param {number} index

@@ -13,7 +13,12 @@ export class Sparkline {
     this.path = svg("path");
     this.node = svg(
       "svg",
-      { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+      {
+        class: "spark",
+        viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+        preserveAspectRatio: "none",
+        "aria-hidden": "true",
+      },
       this.path,
     );
   }
@@ -30,7 +35,11 @@ export class Sparkline {
   update(trend, name, view) {
     const values = trend.channels.get(name)?.values ?? [];
     const found = extremes(values);
-    setAttribute(this.path, "d", found ? pathOf(polylines(trend.times, values, view, 50), found) : "");
+    setAttribute(
+      this.path,
+      "d",
+      found ? pathOf(polylines(trend.times, values, view, 50), found) : "",
+    );
   }
 }
 

@@ -10,11 +10,20 @@ import { formatCount, formatDuration, formatNumber } from "./format.js";
 const CONNECTIONS = {
   connecting: ["Connecting", "Opening the live connection"],
   live: ["Live", "New readings appear as they are stored"],
-  reconnecting: ["Reconnecting", "The live connection was lost; it will be back as soon as possible"],
+  reconnecting: [
+    "Reconnecting",
+    "The live connection was lost; it will be back as soon as possible",
+  ],
   polling: ["Polling", "There is no live connection; the page asks again at intervals"],
 };
 
-const BACKENDS = { sqlite: "SQLite", postgresql: "PostgreSQL", postgres: "PostgreSQL", timescale: "TimescaleDB", timescaledb: "TimescaleDB" };
+const BACKENDS = {
+  sqlite: "SQLite",
+  postgresql: "PostgreSQL",
+  postgres: "PostgreSQL",
+  timescale: "TimescaleDB",
+  timescaledb: "TimescaleDB",
+};
 
 /** @param {State} state */
 export function setState(state) {
@@ -35,7 +44,11 @@ export function showEmpty() {
     element("h2", {}, "No readings yet"),
     element("p", {}, "Load a file, and this page will show it at once, without a reload:"),
     element("pre", {}, element("code", {}, "smart-sensor etl your.csv")),
-    element("p", {}, "Its columns are called otherwise than the rig's channels? A rig file says which is which. No file at hand? This loads the sample data:"),
+    element(
+      "p",
+      {},
+      "Its columns are called otherwise than the rig's channels? A rig file says which is which. No file at hand? This loads the sample data:",
+    ),
     element("pre", {}, element("code", {}, "smart-sensor etl")),
   );
 }
@@ -54,7 +67,11 @@ export function showNothing(range, goToLast, showAll) {
     element(
       "div",
       { class: "blank-actions" },
-      element("button", { type: "button", class: "primary", id: "go-to-last", onclick: goToLast }, "Go to the last data"),
+      element(
+        "button",
+        { type: "button", class: "primary", id: "go-to-last", onclick: goToLast },
+        "Go to the last data",
+      ),
       element("button", { type: "button", onclick: showAll }, "Show everything"),
     ),
   );
@@ -70,7 +87,11 @@ export function showFailure(detail, retry) {
   showBlank(
     element("h2", {}, "The readings could not be loaded"),
     element("p", {}, detail),
-    element("div", { class: "blank-actions" }, element("button", { type: "button", class: "primary", onclick: retry }, "Retry")),
+    element(
+      "div",
+      { class: "blank-actions" },
+      element("button", { type: "button", class: "primary", onclick: retry }, "Retry"),
+    ),
   );
 }
 
@@ -154,8 +175,10 @@ export function beat() {
 export function showFoot({ backend, stored, kpis, trend, connection, version }) {
   const parts = [
     backend && (BACKENDS[/** @type {keyof typeof BACKENDS} */ (backend)] ?? backend),
-    kpis && `${formatNumber(kpis.total_records)} of ${formatCount(stored ?? kpis.total_records, "reading")} shown`,
-    kpis && (kpis.rejected_records ? `${formatNumber(kpis.rejected_records)} rejected` : "none rejected"),
+    kpis &&
+      `${formatNumber(kpis.total_records)} of ${formatCount(stored ?? kpis.total_records, "reading")} shown`,
+    kpis &&
+      (kpis.rejected_records ? `${formatNumber(kpis.rejected_records)} rejected` : "none rejected"),
     trend && resolution(trend),
     CONNECTIONS[/** @type {keyof typeof CONNECTIONS} */ (connection)][0].toLowerCase(),
     `Smart Sensor ${version}`,

@@ -59,7 +59,8 @@ function clockTicks(range, zone, step) {
  */
 function monthTicks(range, zone, most) {
   const months = (range.end - range.start) / (30.44 * DAY);
-  const step = [1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 1200].find((size) => months / size <= most) ?? 2400;
+  const step =
+    [1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 1200].find((size) => months / size <= most) ?? 2400;
   const first = new Date(toWall(range.start, zone));
   let month = first.getUTCFullYear() * 12 + first.getUTCMonth();
   month -= month % step;
@@ -132,11 +133,12 @@ export function valueAxis(low, high, limits, count = 4, share = 0.03) {
   }
   const span = max - min;
   const step = niceStep(span * (1 + 2 * share), count);
-  // Above a high limit there has to be room for its name.
-  const headroom = max === limits.high && max > high ? 0.09 : share;
   const floor = min - span * share;
   const bottom = low >= 0 && floor < 0 ? 0 : Math.floor((floor / step) * 2) * (step / 2);
-  const top = Math.ceil(((max + span * headroom) / step) * 2 - 1e-9) * (step / 2);
+  let top = Math.ceil(((max + span * share) / step) * 2 - 1e-9) * (step / 2);
+  // Above a high limit there has to be room for its name.
+  if (limits.high !== null && limits.high <= max && top - limits.high < (top - bottom) / 9)
+    top += step / 2;
   return { min: bottom, max: top, step, ticks: multiples(bottom, top, step) };
 }
 
@@ -148,5 +150,7 @@ export function valueAxis(low, high, limits, count = 4, share = 0.03) {
 function multiples(min, max, step) {
   const first = Math.ceil(min / step - 1e-9);
   const last = Math.floor(max / step + 1e-9);
-  return Array.from({ length: last - first + 1 }, (_, at) => Number(((first + at) * step).toPrecision(12)));
+  return Array.from({ length: last - first + 1 }, (_, at) =>
+    Number(((first + at) * step).toPrecision(12)),
+  );
 }

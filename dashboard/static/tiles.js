@@ -4,7 +4,15 @@
 
 import { seriesClasses } from "./colours.js";
 import { element, fill, setText } from "./dom.js";
-import { formatAge, formatCount, formatDuration, formatInterval, formatNumber, formatReason, unitSymbol } from "./format.js";
+import {
+  formatAge,
+  formatCount,
+  formatDuration,
+  formatInterval,
+  formatNumber,
+  formatReason,
+  unitSymbol,
+} from "./format.js";
 import { Sparkline } from "./sparkline.js";
 import { formatInstant } from "./times.js";
 
@@ -24,7 +32,13 @@ class Tile {
     this.value = element("span", { class: "tile-value" });
     this.row = element("div", { class: "tile-row" }, this.value);
     this.note = element("div", { class: "tile-note" });
-    this.node = element("div", { class: `tile ${look}`, role: "group", "aria-label": label }, element("div", { class: "tile-label" }, label), this.row, this.note);
+    this.node = element(
+      "div",
+      { class: `tile ${look}`, role: "group", "aria-label": label },
+      element("div", { class: "tile-label" }, label),
+      this.row,
+      this.note,
+    );
     this.spark = new Sparkline();
   }
 
@@ -40,7 +54,10 @@ class Tile {
   set(figures, note) {
     fill(
       this.value,
-      ...figures.flatMap(([value, unit, look]) => [element("strong", { class: look ?? null }, value), unit ? ` ${unit}` : ""]),
+      ...figures.flatMap(([value, unit, look]) => [
+        element("strong", { class: look ?? null }, value),
+        unit ? ` ${unit}` : "",
+      ]),
     );
     setText(this.note, note);
     this.note.title = note;
@@ -66,9 +83,25 @@ export class Tiles {
     const looks = seriesClasses(channels);
     const shown = channels.filter(matters).slice(0, MOST_GAUGES);
     const counters = channels.filter((channel) => channel.kind === "counter").slice(0, 1);
-    this.gauges = new Map(shown.map((channel) => [channel.name, new Tile(`Average ${lowered(channel.label)}`, looks.get(channel.name)).withSpark()]));
-    this.counters = new Map(counters.map((channel) => [channel.name, new Tile(channel.label, looks.get(channel.name)).withSpark()]));
-    const tiles = [...this.gauges.values(), this.alerts, ...this.counters.values(), this.quality, this.last];
+    this.gauges = new Map(
+      shown.map((channel) => [
+        channel.name,
+        new Tile(`Average ${lowered(channel.label)}`, looks.get(channel.name)).withSpark(),
+      ]),
+    );
+    this.counters = new Map(
+      counters.map((channel) => [
+        channel.name,
+        new Tile(channel.label, looks.get(channel.name)).withSpark(),
+      ]),
+    );
+    const tiles = [
+      ...this.gauges.values(),
+      this.alerts,
+      ...this.counters.values(),
+      this.quality,
+      this.last,
+    ];
     fill(this.place, ...tiles.map((tile) => tile.node));
     this.place.dataset.count = String(tiles.length);
   }
@@ -78,8 +111,10 @@ export class Tiles {
    * @param {(name: string) => {shown: number}} decimals
    */
   showFigures(kpis, decimals) {
-    for (const [name, tile] of this.gauges) gaugeFigures(tile, kpis.channels[name], decimals(name).shown);
-    for (const [name, tile] of this.counters) counterFigures(tile, kpis, kpis.channels[name], decimals(name).shown);
+    for (const [name, tile] of this.gauges)
+      gaugeFigures(tile, kpis.channels[name], decimals(name).shown);
+    for (const [name, tile] of this.counters)
+      counterFigures(tile, kpis, kpis.channels[name], decimals(name).shown);
     this.#alerts(kpis);
     this.#quality(kpis);
     this.gapNote = kpis.gap_count ? gapText(kpis) : "no gaps";
@@ -87,7 +122,12 @@ export class Tiles {
 
   /** The range holds no readings. */
   showNothing() {
-    for (const tile of [...this.gauges.values(), ...this.counters.values(), this.alerts, this.quality]) {
+    for (const tile of [
+      ...this.gauges.values(),
+      ...this.counters.values(),
+      this.alerts,
+      this.quality,
+    ]) {
       tile.set([["–", ""]], "no readings in range");
       tile.spark.clear();
     }
@@ -96,7 +136,8 @@ export class Tiles {
 
   /** @param {Picture} picture */
   showTrend({ trend, view }) {
-    for (const [name, tile] of [...this.gauges, ...this.counters]) tile.spark.update(trend, name, view);
+    for (const [name, tile] of [...this.gauges, ...this.counters])
+      tile.spark.update(trend, name, view);
   }
 
   /** @param {any} kpis */
@@ -120,10 +161,16 @@ export class Tiles {
       this.quality.set([["–", ""]], "rejects are not known");
       return;
     }
-    const text = score > 99.95 && score < 100 ? "> 99.9" : formatNumber(score, score === 100 ? 0 : 1);
+    const text =
+      score > 99.95 && score < 100 ? "> 99.9" : formatNumber(score, score === 100 ? 0 : 1);
     const rows = formatNumber(accepted + rejected);
-    const reasons = Object.entries(kpis.rejected_by_reason ?? {}).map(([reason, count]) => `${formatNumber(count)} ${formatReason(reason)}`);
-    this.quality.set([[text, "%"]], rejected ? `${formatNumber(rejected)} of ${rows} rows rejected` : `all ${rows} rows accepted`);
+    const reasons = Object.entries(kpis.rejected_by_reason ?? {}).map(
+      ([reason, count]) => `${formatNumber(count)} ${formatReason(reason)}`,
+    );
+    this.quality.set(
+      [[text, "%"]],
+      rejected ? `${formatNumber(rejected)} of ${rows} rows rejected` : `all ${rows} rows accepted`,
+    );
     if (rejected) this.quality.note.title = reasons.join(", ");
   }
 
@@ -137,10 +184,14 @@ export class Tiles {
     if (last === null) return;
     const age = (now - last) / 1000;
     const { value, unit } = formatAge(age);
-    const late = interval !== null && age > Math.max(3 * interval, 5) && age < Math.max(1000 * interval, 3600);
+    const late =
+      interval !== null && age > Math.max(3 * interval, 5) && age < Math.max(1000 * interval, 3600);
     const every = formatInterval(interval);
     const expected = every && (late ? `late: usually ${every}` : every);
-    this.last.set([[value, unit, late ? "yellow" : ""]], [expected, this.gapNote].filter(Boolean).join(" · "));
+    this.last.set(
+      [[value, unit, late ? "yellow" : ""]],
+      [expected, this.gapNote].filter(Boolean).join(" · "),
+    );
     this.last.node.title = formatInstant(last, zone);
   }
 }
@@ -159,7 +210,10 @@ function matters(channel) {
 function gaugeFigures(tile, figures, decimals) {
   if (!figures) return;
   const range = `${formatNumber(figures.min, decimals)} to ${formatNumber(figures.max, decimals)}`;
-  tile.set([[formatNumber(figures.mean, decimals), unitSymbol(figures.unit)]], figures.min === null ? "no readings" : range);
+  tile.set(
+    [[formatNumber(figures.mean, decimals), unitSymbol(figures.unit)]],
+    figures.min === null ? "no readings" : range,
+  );
 }
 
 /**
@@ -171,7 +225,10 @@ function gaugeFigures(tile, figures, decimals) {
 function counterFigures(tile, kpis, figures, decimals) {
   if (!figures) return;
   const running = kpis.running_hours;
-  const note = typeof running === "number" && figures.unit === "h" ? `${formatNumber(running, 1)} h running in range` : "highest in range";
+  const note =
+    typeof running === "number" && figures.unit === "h"
+      ? `${formatNumber(running, 1)} h running in range`
+      : "highest in range";
   tile.set([[formatNumber(figures.max, Math.min(decimals, 1)), unitSymbol(figures.unit)]], note);
 }
 
@@ -185,7 +242,9 @@ function gapText({ gap_count: count, gap_hours: hours }) {
 function alertsByChannel(kpis) {
   const key = kpis.alert_count ? "alert_count" : "warning_count";
   const channels = Object.values(kpis.channels).filter((channel) => channel[key] > 0);
-  return channels.map((channel) => `${lowered(channel.label)} ${formatNumber(channel[key])}`).join(", ");
+  return channels
+    .map((channel) => `${lowered(channel.label)} ${formatNumber(channel[key])}`)
+    .join(", ");
 }
 
 /** `Temperature` as `temperature`, `EGT` as it is. @param {string} label */

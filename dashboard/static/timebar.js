@@ -37,7 +37,10 @@ export class TimeBar {
     setText(byId("range-text"), formatRange(shown, zone));
     const key = selection.zoom ? null : quickKey(selection.base);
     for (const button of document.querySelectorAll("[data-range]")) {
-      button.setAttribute("aria-pressed", String(/** @type {HTMLElement} */ (button).dataset.range === key));
+      button.setAttribute(
+        "aria-pressed",
+        String(/** @type {HTMLElement} */ (button).dataset.range === key),
+      );
     }
     this.#enable("earlier", shift(selection, extent, -1) !== null);
     this.#enable("later", shift(selection, extent, 1) !== null);
@@ -73,11 +76,13 @@ export class TimeBar {
     this.from.step = this.to.step = step;
     this.from.value = toInput(shown.start, zone);
     this.to.value = toInput(shown.end, zone);
-    this.day.value = selection.base.kind === "date" ? selection.base.date : dateOf(shown.end - 1, extent.zone);
+    this.day.value =
+      selection.base.kind === "date" ? selection.base.date : dateOf(shown.end - 1, extent.zone);
     this.day.min = dateOf(whole.start, extent.zone);
     this.day.max = dateOf(extent.last, extent.zone);
     setText(byId("day-zone"), `in the rig's zone, ${extent.zone}`);
-    for (const node of document.querySelectorAll(".zone-name")) setText(node, zoneAbbreviation(zone, shown.start));
+    for (const node of document.querySelectorAll(".zone-name"))
+      setText(node, zoneAbbreviation(zone, shown.start));
     setText(byId("range-refusal"), "");
     this.panel.hidden = false;
     this.button.setAttribute("aria-expanded", "true");
@@ -94,7 +99,9 @@ export class TimeBar {
 
   #attend() {
     for (const button of document.querySelectorAll("[data-range]")) {
-      button.addEventListener("click", () => this.quick(/** @type {HTMLElement} */ (button).dataset.range ?? ""));
+      button.addEventListener("click", () =>
+        this.quick(/** @type {HTMLElement} */ (button).dataset.range ?? ""),
+      );
     }
     byId("earlier").addEventListener("click", () => this.step(-1));
     byId("later").addEventListener("click", () => this.step(1));

@@ -38,7 +38,9 @@ export function parseTime(text) {
 export function toIso(instant) {
   const micro = Math.round(instant * 1000);
   const seconds = Math.floor(micro / 1e6);
-  const fraction = String(micro - seconds * 1e6).padStart(6, "0").replace(/0+$/, "");
+  const fraction = String(micro - seconds * 1e6)
+    .padStart(6, "0")
+    .replace(/0+$/, "");
   const text = new Date(seconds * 1000).toISOString().replace(/\.000Z$/, "");
   return `${text}${fraction ? `.${fraction}` : ""}Z`;
 }
@@ -176,7 +178,10 @@ export function formatClock(instant, zone, precision = "minute") {
   if (precision === "minute") return text.slice(11, 16);
   if (precision === "second") return text.slice(11, 19);
   const fraction = /\.\d+/.exec(toIso(instant))?.[0] ?? "";
-  return text.slice(11, 19) + fraction.replace(/^\.(\d{1,2})$/, (_, digits) => `.${digits.padEnd(3, "0")}`);
+  return (
+    text.slice(11, 19) +
+    fraction.replace(/^\.(\d{1,2})$/, (_, digits) => `.${digits.padEnd(3, "0")}`)
+  );
 }
 
 /**
@@ -194,6 +199,7 @@ export function formatInstant(instant, zone, precision = "exact") {
  * @param {string} zone
  */
 export function formatRange(range, zone) {
+  if (isDay(range, zone)) return `${formatDate(range.start, zone)}, all day`;
   const precision = rangePrecision(range);
   const from = formatClock(range.start, zone, precision);
   const until = formatClock(range.end, zone, precision);
@@ -202,6 +208,15 @@ export function formatRange(range, zone) {
   const sameYear = dateOf(range.start, zone).slice(0, 4) === dateOf(range.end, zone).slice(0, 4);
   const start = sameYear ? formatDay(range.start, zone) : first;
   return `${start} ${from} – ${formatDate(range.end, zone)} ${until}`;
+}
+
+/**
+ * @param {{start: number, end: number}} range
+ * @param {string} zone
+ */
+function isDay(range, zone) {
+  const day = dayRange(dateOf(range.start, zone), zone);
+  return day !== null && day.start === range.start && day.end === range.end;
 }
 
 /**

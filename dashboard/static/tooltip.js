@@ -30,7 +30,7 @@ export function describe(point, zone) {
   ];
   const why = explain(channel, value, zscore, level, decimals);
   if (why) lines.push(why);
-  if (zscore !== null) lines.push(`z ${formatNumber(zscore, 2)}`);
+  if (zscore !== null && !why?.startsWith("z ")) lines.push(`z ${formatNumber(zscore, 2)}`);
   return lines;
 }
 

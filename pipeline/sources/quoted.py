@@ -88,17 +88,23 @@ class _Reader:
         """
         start = self._line
         used = [first]
+        closed = True
 
         def feed() -> Iterator[str]:
+            nonlocal closed
             yield first + "\n"
             while (text := self._next()) is not None:
                 used.append(text)
                 yield text + "\n"
+            # Asked for more than there is.
+            closed = False
 
         try:
             fields = next(csv.reader(feed(), delimiter=self._delimiter))
         except csv.Error:
-            fields = []  # A field beyond the limit of `csv`: a quote that is never closed.
+            closed = False  # A field beyond the limit of `csv`.
+        if not closed:
+            fields = []
         if len(used) > 1 and len(fields) != self._width:
             self._given_back.extendleft(reversed(used[1:]))
             self._line = start

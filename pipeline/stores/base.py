@@ -66,16 +66,6 @@ class Change:
     rows: int
 
 
-@dataclass(frozen=True)
-class Reading:
-    """One stored reading with its scores, by channel name."""
-
-    timestamp: datetime
-    values: dict[str, float | None]
-    zscores: dict[str, float | None]
-    levels: dict[str, str | None]
-
-
 @dataclass
 class LoadOutcome:
     """What a load reports when all its rows are written."""

@@ -199,7 +199,9 @@ def csv_texts(draw: DrawFn) -> CsvText:
     optional = [rig.channels[-1].column, "rig", "note"]
     left_out = draw(st.sets(st.sampled_from(optional)))
     order = draw(st.permutations([name for name in fields if name not in left_out]))
-    header = delimiter.join(draw(st.sampled_from((name, name.upper(), f" {name}"))) for name in order)
+    header = delimiter.join(
+        draw(st.sampled_from((name, name.upper(), f" {name}"))) for name in order
+    )
     plain = _plain_record(rig, delimiter, order)
     lines = draw(st.lists(_lines([fields[name] for name in order], delimiter), max_size=14))
     before = draw(st.sampled_from(([], ["# made by a logger"], ["", "#"])))

@@ -2,7 +2,6 @@
 
 import io
 import math
-from datetime import datetime
 from typing import Any
 from unittest.mock import patch
 
@@ -12,7 +11,7 @@ from hypothesis import given, settings as hypothesis_settings
 
 from pipeline import duplicates
 from pipeline.quality import REJECT_SCHEMA
-from pipeline.rig import Rig
+from pipeline.rig import Channel, Rig
 from pipeline.sources import csv
 from pipeline.transform import transform
 from tests import reference
@@ -43,11 +42,34 @@ def expected(case: CsvText) -> reference.Outcome:
 
 @given(csv_texts())
 @hypothesis_settings(max_examples=200)
-def test_rejects_are_those_of_the_reference(case: CsvText) -> None:
-    rows_read, _, rejects = outcome(case)
+def test_every_row_ends_where_the_reference_puts_it(case: CsvText) -> None:
+    rows_read, readings, rejects = outcome(case)
     wanted = expected(case)
-    found = [(r["line"], r["rig"], r["timestamp"], r["reason"], r["raw"]) for r in rejects]
-    assert found == [
+    assert [(r["line"], r["rig"], r["timestamp"], r["reason"], r["raw"]) for r in rejects] == [
         (row.line, row.rig, row.timestamp, row.reason, row.raw) for row in wanted.rejected
     ]
-    assert rows_read == wanted.rows_read
+    assert [(r["line"], r["rig"], r["timestamp"]) for r in readings] == [
+        (row.line, row.rig, row.timestamp) for row in wanted.accepted
+    ]
+    for reading, row in zip(readings, wanted.accepted, strict=True):
+        assert_same_values(reading, row, case.rig)
+    assert rows_read == wanted.rows_read == len(readings) + len(rejects)
+
+
+def assert_same_values(reading: dict[str, Any], wanted: reference.Accepted, rig: Rig) -> None:
+    """Values, z-scores and levels; a level may differ only where z is as good as its threshold."""
+    for channel in rig.channels:
+        value = wanted.values[channel.name]
+        assert reading[channel.name] == (None if value is None else pytest.approx(value, rel=1e-15))
+        if not channel.scored:
+            continue
+        zscore = wanted.zscores[channel.name]
+        found = reading[channel.zscore_column]
+        assert found == (None if zscore is None else pytest.approx(zscore, rel=1e-9, abs=1e-9))
+        if zscore is None or not near_threshold(zscore, channel):
+            assert reading[channel.alert_column] == wanted.levels[channel.name]
+
+
+def near_threshold(zscore: float, channel: Channel) -> bool:
+    thresholds = (channel.z_score.yellow, channel.z_score.red) if channel.z_score else ()
+    return any(math.isclose(abs(zscore), threshold, rel_tol=1e-9) for threshold in thresholds)

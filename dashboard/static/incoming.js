@@ -1,0 +1,108 @@
+/**
+ * Messages of the live connection: what they change, and what has to be asked again.
+ */
+
+import { Announcer } from "./announcer.js";
+import { throttled } from "./api.js";
+import { byId } from "./dom.js";
+import { follows, overlaps } from "./range.js";
+import { appended, trimmed } from "./series.js";
+import * as status from "./status.js";
+import { parseTime } from "./times.js";
+
+/** So many readings are appended before the server is asked for a properly thinned answer. */
+const MOST_APPENDED = 500;
+const MOST_IN_RECORD = 5000;
+
+export class Incoming {
+  /** @param {import("./dashboard.js").Dashboard} dashboard */
+  constructor(dashboard) {
+    this.dashboard = dashboard;
+    this.announcer = new Announcer(byId("announcer"));
+    this.appended = 0;
+    /** @type {number | null} */
+    this.sequence = null;
+    this.reloadSoon = throttled(() => dashboard.loadView(), 1000);
+    this.refreshSoon = throttled(() => dashboard.refresh(), 1000);
+    this.loadFiguresSoon = throttled(() => dashboard.loadFigures(), 1000);
+    this.loadRecordSoon = throttled(() => dashboard.loadRecord(), 15_000);
+    this.loadLoadsSoon = throttled(() => dashboard.loadLoads(), 5000);
+  }
+
+  /** @param {any} message */
+  receive(message) {
+    const { sequence } = this;
+    this.sequence = message.sequence ?? sequence;
+    const missed =
+      sequence !== null && message.type === "snapshot" && message.sequence !== sequence;
+    if (message.type === "refresh" || missed) this.refreshSoon();
+    else if (message.type === "change") this.#change(message);
+    else if (message.type === "snapshot" && this.#isBehind(message)) this.refreshSoon();
+  }
+
+  /** @param {any} snapshot */
+  #isBehind(snapshot) {
+    const { rig, extent } = this.dashboard;
+    if (!snapshot.rig || !snapshot.last_reading) return false;
+    if (!rig) return true;
+    return (
+      snapshot.rig === rig.name && parseTime(snapshot.last_reading.timestamp) > (extent?.last ?? 0)
+    );
+  }
+
+  /** @param {any} change */
+  #change(change) {
+    const { dashboard } = this;
+    if (!dashboard.rig || !dashboard.rigs.some(({ name }) => name === change.rig)) {
+      this.refreshSoon();
+      return;
+    }
+    if (change.rig !== dashboard.rig.name) return;
+    status.beat();
+    const range = {
+      start: parseTime(change.first_timestamp),
+      end: parseTime(change.last_timestamp),
+    };
+    dashboard.extend(range, change.rows);
+    this.#announce(change);
+    this.#keepRecord(change);
+    if (follows(dashboard.page)) this.#slideIn(change);
+    else if (overlaps(dashboard.shown, { start: range.start, end: range.end + 1 }))
+      this.reloadSoon();
+    else dashboard.screen.window();
+    dashboard.screen.record();
+    dashboard.screen.age();
+    if (dashboard.screen.rail.current === "loads") this.loadLoadsSoon();
+  }
+
+  /** @param {any} change */
+  #announce({ readings }) {
+    const { rig, screen } = this.dashboard;
+    if (readings)
+      this.announcer.hear(rig.channels, readings, (name) => screen.charts.decimals(name));
+  }
+
+  /** The strip of the whole record grows too. @param {any} change */
+  #keepRecord({ readings }) {
+    const { record, extent } = this.dashboard;
+    const grown = record && readings && appended(record, readings, extent?.interval ?? null);
+    if (grown && grown.times.length < MOST_IN_RECORD) this.dashboard.record = grown;
+    else this.loadRecordSoon();
+  }
+
+  /** New readings at the end of a window that follows it. @param {any} change */
+  #slideIn({ readings }) {
+    const { dashboard } = this;
+    const { trend, extent } = dashboard;
+    const grown = trend && readings && appended(trend, readings, extent?.interval ?? null);
+    this.appended += readings?.length ?? 0;
+    if (!grown || status.currentState() !== "ready" || this.appended > MOST_APPENDED) {
+      this.reloadSoon();
+      return;
+    }
+    dashboard.trend = trimmed(grown, dashboard.shown.start);
+    dashboard.screen.window();
+    dashboard.screen.readings();
+    this.loadFiguresSoon();
+  }
+}
