@@ -68,7 +68,7 @@ def _temperature(hours: float) -> float:
     """Slow drift: warm, easing off before the stop, and warming up again after it."""
     if hours < 5:
         return 55 + 9 * math.sin(hours * 0.7)
-    return 66 - 17 * math.exp(-(hours - 7) / 2.2)
+    return 66 - 15 * math.exp(-(hours - 7) / 2.2)
 
 
 def raw_csv(readings: Sequence[Reading]) -> str:

@@ -46,7 +46,8 @@ new_environment() {
 }
 
 install_with_uv() {
-    uv pip sync --quiet --python "$venv/bin/python" --require-hashes requirements.lock
+    # Compiled now, so that no start has to do it (pip always does).
+    uv pip sync --quiet --compile-bytecode --python "$venv/bin/python" --require-hashes requirements.lock
     uv pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation -e .
 }
 

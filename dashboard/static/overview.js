@@ -5,11 +5,13 @@
 import { hatching } from "./chart-plugins.js";
 import { colour, faded } from "./colours.js";
 import { byId, setText } from "./dom.js";
-import { fitted, moved, wholeRange } from "./range.js";
+import { fitted, moved, overlaps, wholeRange } from "./range.js";
 import { extremes, polylines } from "./series.js";
 import { formatInstant, formatRange } from "./times.js";
 
 const PADDING = { top: 8, bottom: 22 };
+const HANDLE = 24;
+const LEAST_WINDOW = 6;
 
 /**
  * @typedef {import("./range.js").Range} Range
@@ -74,22 +76,25 @@ export class Overview {
     if (!strip) return;
     const whole = wholeRange(strip.extent);
     const width = this.node.clientWidth;
-    /** @param {number} x */
-    const clip = (x) => Math.min(Math.max(x, 0), width);
-    const left = clip(xOf(strip.view.start, whole, width));
-    const right = clip(xOf(strip.view.end, whole, width));
-    const size = Math.max(right - left, 12);
-    this.window.style.transform = `translateX(${Math.min(left, width - size)}px)`;
+    this.#showHandles(overlaps(strip.view, whole));
+    const left = within(xOf(strip.view.start, whole, width), 0, width);
+    const right = within(xOf(strip.view.end, whole, width), 0, width);
+    const size = Math.max(right - left, LEAST_WINDOW);
+    place(this.window, within(left, 0, width - size));
     this.window.style.width = `${size}px`;
+    // Beside a narrow window, so that there is something of each to take hold of.
+    const inside = size > 3 * HANDLE ? HANDLE / 2 : 0;
+    place(this.start, within(left - HANDLE + inside, 0, width - HANDLE));
+    place(this.end, within(Math.max(right, left + size) - inside, 0, width - HANDLE));
     const text = formatRange(strip.view, strip.zone);
     describe(this.window, whole, (strip.view.start + strip.view.end) / 2, text);
-    describe(
-      this.start,
-      whole,
-      strip.view.start,
-      formatInstant(strip.view.start, strip.zone, "second"),
-    );
+    describe(this.start, whole, strip.view.start, formatInstant(strip.view.start, strip.zone, "second"));
     describe(this.end, whole, strip.view.end, formatInstant(strip.view.end, strip.zone, "second"));
+  }
+
+  /** @param {boolean} shown */
+  #showHandles(shown) {
+    for (const node of [this.window, this.start, this.end]) node.hidden = !shown;
   }
 
   #attend() {
@@ -166,6 +171,23 @@ export class Overview {
       apply(view, step * (view.end - view.start));
     });
   }
+}
+
+/**
+ * @param {number} value
+ * @param {number} low
+ * @param {number} high
+ */
+function within(value, low, high) {
+  return Math.min(Math.max(value, low), Math.max(low, high));
+}
+
+/**
+ * @param {HTMLElement} node
+ * @param {number} x
+ */
+function place(node, x) {
+  node.style.transform = `translateX(${x}px)`;
 }
 
 /**
