@@ -1,10 +1,14 @@
 """The application, for `python dashboard/app.py` and for `uvicorn dashboard.app:app`."""
 
 import asyncio
+import errno
 import logging
+import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 import uvicorn
 from fastapi import FastAPI
@@ -14,12 +18,18 @@ from fastapi.staticfiles import StaticFiles
 from dashboard import api, exports, live, pages, problems
 from dashboard.answers import Answers, Context
 from pipeline import __version__
-from pipeline.errors import SmartSensorError
+from pipeline.errors import SettingsError, SmartSensorError
 from pipeline.rig import configured_rig
 from pipeline.settings import Settings, get_settings
 from pipeline.stores import open_store
 
 logger = logging.getLogger(__name__)
+
+Made = TypeVar("Made")
+
+# How long answers that are under way may take when the server is told to stop.
+_GRACE_S = 3
+_BACKLOG = 2048
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -67,16 +77,57 @@ def create_dashboard(settings: Settings | None = None) -> FastAPI:
 
 
 def serve(app: FastAPI, settings: Settings) -> None:
-    """Serve an application until it is interrupted; says where it is to be found."""
+    """Serve an application until Ctrl+C or SIGTERM; what is under way may end, for a moment.
+
+    Says where it is to be found. Where it cannot listen it says why, and exits with code 2.
+    """
+    listeners = or_exit(lambda: listen(settings))
     if not pages.charts_built():
         logger.warning("the chart libraries are not built: run `make charts`")
-    uvicorn.run(app, host=settings.host, port=settings.port, log_level=settings.log_level.lower())
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_level=settings.log_level.lower(),
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+    )
+    for listener in listeners:
+        host, port = listener.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        logging.getLogger("uvicorn.error").info("Listening on http://%s:%d", shown, port)
+    # When it has stopped in order, uvicorn raises the signal again: that would be an exit code.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=listeners)
 
 
-def or_exit(create: Callable[[], FastAPI]) -> FastAPI:
-    """An application, or one line that says why not, and exit code 2."""
+def listen(settings: Settings) -> list[socket.socket]:
+    """Sockets that listen on PORT of each address that HOST stands for.
+
+    Raises SettingsError where that is not possible.
+    """
+    host, port = settings.host, settings.port
     try:
-        return create()
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        return [
+            socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+            for family, _, _, _, address in found
+        ]
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise SettingsError(
+                f"PORT={port} is taken on {host}; stop the program that has it, "
+                "or set PORT to another one (0 takes a free one)"
+            ) from None
+        raise SettingsError(
+            f"HOST={host}, PORT={port}: cannot listen there: {error.strerror}"
+        ) from None
+
+
+def or_exit(make: Callable[[], Made]) -> Made:
+    """What `make` gives, or one line that says why not, and exit code 2."""
+    try:
+        return make()
     except SmartSensorError as error:
         print(f"smart-sensor: {error}", file=sys.stderr)
         sys.exit(2)

@@ -6,13 +6,14 @@ which platforms may differ.
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
 
 SAMPLE_START = datetime(2025, 7, 13, tzinfo=UTC)
@@ -24,6 +25,15 @@ _STOP = range(50, 70)
 # Slot of the sample -> what goes wrong there.
 _TEMPERATURE_ANOMALIES = {28: 84.3, 29: 81.2, 96: 28.6}
 _PRESSURE_ANOMALIES = {38: 1108.0, 104: 934.0}
+
+# Of the stream: readings that an excursion takes, and how often one begins.
+_EXCURSION = 15
+_EXCURSION_RATE = 1 / 300
+_OFF_AFTER = timedelta(hours=1)
+
+_HEADER = "timestamp,temperature,pressure,uptime"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ROWS_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,7 @@ def _temperature(hours: float) -> float:
 
 def raw_csv(readings: Sequence[Reading]) -> str:
     """The readings as a raw file: RFC 3339 times, one decimal, LF line ends."""
-    lines = ["timestamp,temperature,pressure,uptime"]
+    lines = [_HEADER]
     lines += [
         f"{reading.timestamp:%Y-%m-%dT%H:%M:%SZ},{reading.temperature:.1f},"
         f"{reading.pressure:.1f},{reading.uptime:.1f}"
@@ -82,30 +92,59 @@ def raw_csv(readings: Sequence[Reading]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def stream(seed: int, after: Reading, times: Iterator[datetime]) -> Iterator[Reading]:
+@dataclass
+class _Wander:
+    """A channel that drifts around its usual value with inertia, and now and then leaves it.
+
+    An excursion rises and falls over `_EXCURSION` readings: some reach yellow, some red, as
+    scored against the sample.
+    """
+
+    value: float
+    usual: float
+    push: float
+    noise: float
+    valid: tuple[float, float]
+    heights: tuple[tuple[float, float], ...]
+    _speed: float = 0.0
+    _height: float = 0.0
+    _place: int = 0
+
+    def step(self, chance: random.Random) -> float:
+        """The next reading, rounded to one decimal, within the valid range."""
+        # Drawn back with a time constant of about fifty readings; the speed keeps 90 %.
+        pull = 0.002 * (self.usual - self.value)
+        self._speed = 0.9 * self._speed + pull + chance.gauss(0, self.push)
+        self.value += self._speed
+        seen = self.value + self._excursion(chance) + chance.gauss(0, self.noise)
+        lowest, highest = self.valid
+        return round(min(max(seen, lowest), highest), 1)
+
+    def _excursion(self, chance: random.Random) -> float:
+        if self._place == 0:
+            if chance.random() >= _EXCURSION_RATE:
+                return 0.0
+            self._height = chance.uniform(*chance.choice(self.heights)) * chance.choice((1, -1))
+        self._place = (self._place + 1) % _EXCURSION
+        return self._height * math.sin(math.pi * self._place / _EXCURSION)
+
+
+def stream(seed: int, after: Reading, times: Iterable[datetime]) -> Iterator[Reading]:
     """Readings at the given times that go on from `after`: drift with inertia, rare anomalies.
 
-    A clock that jumps is the caller's: uptime counts what passes, and never backwards.
+    Meant for a reading every few seconds. A clock that jumps is the caller's: uptime counts what
+    passes, and never backwards.
     """
     chance = random.Random(seed)  # noqa: S311  # weather, not secrets
-    temperature, pressure = after.temperature, after.pressure
+    temperature = _Wander(after.temperature, 59, 0.03, 0.08, (0, 150), ((10, 11), (24, 32)))
+    pressure = _Wander(after.pressure, 1016, 0.1, 0.4, (800, 1200), ((36, 40), (88, 105)))
     uptime, last = after.uptime, after.timestamp
     for timestamp in times:
-        # Drawn back to the usual values with a time constant of a hundred readings.
-        temperature += 0.01 * (58 - temperature) + chance.gauss(0, 0.25)
-        pressure += 0.01 * (1012 - pressure) + chance.gauss(0, 0.9)
-        elapsed = max((timestamp - last).total_seconds(), 0.0)
+        elapsed = max(timestamp - last, timedelta(0))
         # After a silence the rig has been off in between: its counter begins again.
-        uptime = uptime + elapsed / 3600 if elapsed < 3600 else 0.0
+        uptime = uptime + elapsed / timedelta(hours=1) if elapsed < _OFF_AFTER else 0.0
         last = timestamp
-        spike_t = chance.choice((28, -26)) if chance.random() < 0.01 else 0.0
-        spike_p = chance.choice((92, -78)) if chance.random() < 0.01 else 0.0
-        yield Reading(
-            timestamp,
-            round(min(max(temperature + spike_t, 0.0), 150.0), 1),
-            round(min(max(pressure + spike_p, 800.0), 1200.0), 1),
-            round(uptime, 4),
-        )
+        yield Reading(timestamp, temperature.step(chance), pressure.step(chance), round(uptime, 4))
 
 
 def write_csv(
@@ -119,58 +158,66 @@ def write_csv(
 ) -> None:
     """A raw file of any size: daily drift, noise, one anomaly in a thousand rows.
 
-    `fault_rate` is the share of rows that the ETL has to reject: missing, unparsable or
-    out-of-range values, and repeated timestamps.
+    `start` is aware. `fault_rate` is the share of rows that the ETL has to reject: missing,
+    unparsable or out-of-range values, and repeated timestamps.
     """
     import numpy as np
-    import polars as pl
 
-    random_numbers = np.random.default_rng(seed)
-    step = interval // timedelta(microseconds=1)
-    first = int(start.timestamp() * 1_000_000)
+    generator = np.random.default_rng(seed)
+    microsecond = timedelta(microseconds=1)
+    first, step = (start - _EPOCH) // microsecond, interval // microsecond
     with path.open("wb") as file:
-        file.write(b"timestamp,temperature,pressure,uptime\n")
-        for offset in range(0, rows, 1_000_000):
-            count = min(1_000_000, rows - offset)
-            number = np.arange(offset, offset + count, dtype=np.int64)
-            hours = number * (step / 3.6e9)
-            day = 2 * np.pi * hours / 24
-            temperature = 55 + 8 * np.sin(day) + random_numbers.normal(0, 2, count)
-            pressure = 1012 + 15 * np.cos(day) + random_numbers.normal(0, 8, count)
-            unusual = random_numbers.random(count) < 0.001
-            temperature[unusual] += 30
-            frame = pl.DataFrame(
-                {
-                    "timestamp": first + number * step,
-                    "temperature": np.clip(temperature, 0, 150).round(2),
-                    "pressure": np.clip(pressure, 800, 1200).round(2),
-                    "uptime": hours.round(4),
-                }
-            ).with_columns(pl.from_epoch("timestamp", "us").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ"))
+        file.write(f"{_HEADER}\n".encode())
+        for offset in range(0, rows, _ROWS_AT_ONCE):
+            number = np.arange(offset, min(offset + _ROWS_AT_ONCE, rows), dtype=np.int64)
+            frame = _rows(number, first, step, generator)
             if fault_rate:
-                fault = np.where(
-                    random_numbers.random(count) < fault_rate,
-                    random_numbers.integers(1, 5, count),
-                    0,
-                )
-                frame = _with_faults(frame, pl.Series("fault", fault))
+                frame = _with_faults(frame, fault_rate, generator)
             frame.write_csv(file, include_header=False)
 
 
-def _with_faults(frame: "pl.DataFrame", fault: "pl.Series") -> "pl.DataFrame":
-    """1: a missing value, 2: an unparsable one, 3: one out of range, 4: the time before it."""
+def _rows(
+    number: "np.ndarray[Any, Any]", first: int, step: int, generator: "np.random.Generator"
+) -> "pl.DataFrame":
+    """Rows of these numbers; `first` and `step` in microseconds."""
+    import numpy as np
     import polars as pl
 
+    hours = number * (step / 3.6e9)
+    day = 2 * np.pi * hours / 24
+    temperature = 55 + 8 * np.sin(day) + generator.normal(0, 2, len(number))
+    pressure = 1012 + 15 * np.cos(day) + generator.normal(0, 8, len(number))
+    temperature[generator.random(len(number)) < 0.001] += 30
+    return pl.DataFrame(
+        {
+            "timestamp": first + number * step,
+            "temperature": np.clip(temperature, 0, 150).round(2),
+            "pressure": np.clip(pressure, 800, 1200).round(2),
+            "uptime": hours.round(4),
+        }
+    ).with_columns(pl.from_epoch("timestamp", "us").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ"))
+
+
+def _with_faults(
+    frame: "pl.DataFrame", rate: float, generator: "np.random.Generator"
+) -> "pl.DataFrame":
+    """1: a missing value, 2: an unparsable one, 3: one out of range, 4: the time before it."""
+    import numpy as np
+    import polars as pl
+
+    kinds = generator.integers(1, 5, len(frame))
+    fault = np.where(generator.random(len(frame)) < rate, kinds, 0)
+    # A time repeats only that of a sound row: after a faulty one, or none, it would be new.
+    before = np.concatenate(([1], fault[:-1]))
+    fault[(fault == 4) & (before != 0)] = 1
+    marked = frame.with_columns(pl.Series("fault", fault))
     text = pl.col("temperature").cast(pl.String)
-    faulty = pl.when(pl.col("fault") == 2).then(pl.lit("n.a.")).otherwise(text)
-    faulty = pl.when(pl.col("fault") == 3).then(pl.lit("999")).otherwise(faulty)
-    faulty = pl.when(pl.col("fault") == 1).then(pl.lit(None)).otherwise(faulty)
-    repeated = pl.col("timestamp").shift(1).fill_null(pl.col("timestamp"))
-    return (
-        frame.with_columns(fault)
-        .with_columns(
-            faulty.alias("temperature"),
-            pl.when(pl.col("fault") == 4).then(repeated).otherwise(pl.col("timestamp")),
-        )
-        .drop("fault")
-    )
+    return marked.with_columns(
+        pl.col("fault")
+        .replace_strict({1: None, 2: "n.a.", 3: "999"}, default=text)
+        .alias("temperature"),
+        pl.when(pl.col("fault") == 4)
+        .then(pl.col("timestamp").shift(1))
+        .otherwise(pl.col("timestamp"))
+        .alias("timestamp"),
+    ).drop("fault")

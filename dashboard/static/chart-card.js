@@ -163,10 +163,11 @@ export class ChartCard {
     if (!series || !picture) return;
     const at = nearestWithin(picture.trend.times, series.values, picture.view.end, picture.view);
     const value = at < 0 ? null : series.values[at];
-    fill(
-      this.latest,
-      value === null ? "no readings" : formatValue(value, this.decimals.shown, this.channel.unit),
-    );
+    const text =
+      value === null ? "no readings" : formatValue(value, this.decimals.shown, this.channel.unit);
+    fill(this.latest, text);
+    this.plot.setAttribute("aria-valuenow", String(Math.max(at, 0)));
+    this.plot.setAttribute("aria-valuetext", `latest ${text}`);
   }
 
   /**

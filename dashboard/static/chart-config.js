@@ -156,6 +156,8 @@ export function setData(chart, channel, trend, series) {
   const points = trend.times.map((x, at) => ({ x, y: series.values[at] }));
   line.data = points;
   line.borderWidth = points.length > 800 ? 1.2 : 1.5;
+  // With room between the readings each of them shows as a dot.
+  line.pointRadius = points.length * 12 < (chart.width || 0) ? 2 : 0;
   alone.data = isolated(series.values).map((at) => points[at]);
   marks.forEach((/** @type {any} */ set, /** @type {number} */ index) => {
     const { level } = MARKS[index];
@@ -265,7 +267,8 @@ export function setColours(chart, seriesProperty) {
     axis.grid.color = line;
   }
   const [main, alone, ...marks] = chart.data.datasets;
-  main.borderColor = alone.borderColor = alone.backgroundColor = colour(seriesProperty);
+  main.borderColor = alone.borderColor = colour(seriesProperty);
+  main.backgroundColor = alone.backgroundColor = main.borderColor;
   marks.forEach((/** @type {any} */ set, /** @type {number} */ index) => {
     set.backgroundColor = colour(MARKS[index].colour);
     set.borderColor = colour("--panel");

@@ -54,6 +54,8 @@ export class ChartStack {
     this.place.replaceChildren();
     this.picture = null;
     this.axisWidth = 0;
+    const gauges = channels.filter(({ kind }) => kind === "gauge").length;
+    this.place.dataset.gauges = String(gauges);
     const looks = seriesClasses(channels);
     for (const channel of channels) {
       const look = looks.get(channel.name) ?? "series-1";

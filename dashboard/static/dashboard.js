@@ -61,7 +61,11 @@ export class Dashboard {
     this.loadHealth();
     await this.loadRigs();
     this.onRig(this.rig?.name ?? "");
-    if (this.rig) await this.loadView();
+    if (!this.rig) return;
+    const asked = this.page.rig;
+    await this.loadView();
+    if (asked === null || asked === this.rig.name) return;
+    status.showProblem(`There is no rig "${asked}" with readings; this is ${this.rig.name}.`);
   }
 
   /** Everything once more: the server said so, or the connection is away. */

@@ -65,6 +65,16 @@ export function formatNumber(value, decimals = 0) {
   return (/^-[0.,]*$/.test(text) ? text.slice(1) : text).replace("-", "−");
 }
 
+const compact = new Intl.NumberFormat(LOCALE, { notation: "compact", maximumFractionDigits: 1 });
+
+/**
+ * A count as it is up to 9,999, then `43.2K`: for where there is little room.
+ * @param {number} count
+ */
+export function formatCompact(count) {
+  return count < 10_000 ? formatNumber(count) : compact.format(count);
+}
+
 /**
  * @param {number | null | undefined} value
  * @param {number} decimals

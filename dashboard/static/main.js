@@ -54,6 +54,7 @@ new Keyboard([
     does: "One window back, forward",
     run: (key) => timeBar.step(key === "[" ? -1 : 1),
   },
+  { keys: ["n"], does: "To the latest readings", run: () => timeBar.latest() },
   { keys: ["+", "-"], does: "Zoom in, out", run: (key) => dashboard.zoom(key === "+" ? 0.5 : 2) },
   { keys: ["Esc"], does: "Back to the whole range", run: () => dashboard.reset() },
   { keys: ["d"], does: "Choose a day or times", run: () => timeBar.open() },

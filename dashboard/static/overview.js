@@ -88,7 +88,12 @@ export class Overview {
     place(this.end, within(Math.max(right, left + size) - inside, 0, width - HANDLE));
     const text = formatRange(strip.view, strip.zone);
     describe(this.window, whole, (strip.view.start + strip.view.end) / 2, text);
-    describe(this.start, whole, strip.view.start, formatInstant(strip.view.start, strip.zone, "second"));
+    describe(
+      this.start,
+      whole,
+      strip.view.start,
+      formatInstant(strip.view.start, strip.zone, "second"),
+    );
     describe(this.end, whole, strip.view.end, formatInstant(strip.view.end, strip.zone, "second"));
   }
 

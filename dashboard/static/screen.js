@@ -25,6 +25,7 @@ export class Screen {
   /** @param {Dashboard} dashboard */
   constructor(dashboard) {
     this.dashboard = dashboard;
+    this.title = document.title;
     this.charts = new ChartStack(byId("cards"), {
       show: (range) => dashboard.show(range),
       slide: (range) => dashboard.slide(range),
@@ -50,7 +51,7 @@ export class Screen {
     this.charts.build(rig.channels);
     this.tiles.build(rig.channels);
     this.overview.hide();
-    document.title = `${titleOf(rig)} · Smart Sensor`;
+    document.title = `${titleOf(rig)} · ${this.title}`;
   }
 
   /** No rig: nothing is stored. */

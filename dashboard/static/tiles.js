@@ -6,6 +6,7 @@ import { seriesClasses } from "./colours.js";
 import { element, fill, setText } from "./dom.js";
 import {
   formatAge,
+  formatCompact,
   formatCount,
   formatDuration,
   formatInterval,
@@ -148,8 +149,8 @@ export class Tiles {
       return;
     }
     const figures = [
-      [formatNumber(red), "red", red ? "red" : ""],
-      [formatNumber(yellow), "yellow", yellow ? "yellow" : ""],
+      [formatCompact(red), "red", red ? "red" : ""],
+      [formatCompact(yellow), "yellow", yellow ? "yellow" : ""],
     ];
     this.alerts.set(/** @type {[string, string, string][]} */ (figures), alertsByChannel(kpis));
   }

@@ -3,7 +3,7 @@
  */
 
 import { byId, setText } from "./dom.js";
-import { QUICK_RANGES, shift, shownRange, wholeRange } from "./range.js";
+import { FIRST_VIEW, follows, QUICK_RANGES, shift, shownRange, wholeRange } from "./range.js";
 import { dateOf, dayRange, formatRange, fromInput, toInput, zoneAbbreviation } from "./times.js";
 import { quickKey } from "./url.js";
 
@@ -44,6 +44,7 @@ export class TimeBar {
     }
     this.#enable("earlier", shift(selection, extent, -1) !== null);
     this.#enable("later", shift(selection, extent, 1) !== null);
+    this.#enable("latest", !follows(selection));
   }
 
   /**
@@ -59,6 +60,13 @@ export class TimeBar {
     if (!this.state) return;
     const next = shift(this.state.selection, this.state.extent, direction);
     if (next) this.wishes.choose(next);
+  }
+
+  /** Back to following the end of the record. */
+  latest() {
+    if (!this.state || follows(this.state.selection)) return;
+    const { base } = this.state.selection;
+    this.wishes.choose({ base: follows({ base, zoom: null }) ? base : FIRST_VIEW, zoom: null });
   }
 
   /** @param {string} key */
@@ -105,6 +113,7 @@ export class TimeBar {
     }
     byId("earlier").addEventListener("click", () => this.step(-1));
     byId("later").addEventListener("click", () => this.step(1));
+    byId("latest").addEventListener("click", () => this.latest());
     this.button.addEventListener("click", () => (this.panel.hidden ? this.open() : this.close()));
     byId("range-cancel").addEventListener("click", () => this.close());
     byId("day-form").addEventListener("submit", (event) => {

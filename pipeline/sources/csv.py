@@ -96,10 +96,11 @@ class CsvSource:
         commas = len(self.columns.header) - 1
         lines = block.count(b"\n")
         special = block.startswith((b"\n", b"#")) or b"\n\n" in block or b"\n#" in block
-        if not special and block.count(separator) == lines * commas:
+        # Of a single column a blank line has as many delimiters as a row.
+        if commas and not special and block.count(separator) == lines * commas:
             try:
                 rows = self._parse(block)
-            except pl.exceptions.ComputeError:
+            except pl.exceptions.PolarsError:
                 pass  # One line has a field too many and another one too few.
             else:
                 numbers = pl.int_range(line, line + lines, dtype=pl.Int64, eager=True)
@@ -168,7 +169,7 @@ class CsvSource:
                     chunk = self._decode(decoder, chunk, line, ended).encode()
                 if first:
                     chunk = chunk.removeprefix(codecs.BOM_UTF8)
-                    old_line_ends = b"\r" in chunk and b"\n" not in chunk
+                    old_line_ends = b"\r" in chunk[:-1] and b"\n" not in chunk
                     first = False
                 if old_line_ends:
                     chunk = chunk.replace(b"\r", b"\n")

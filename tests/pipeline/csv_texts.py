@@ -136,7 +136,9 @@ def _numbers(draw: DrawFn, low: float, high: float, rig: Rig) -> str:
     if draw(st.integers(0, 9)) == 0:
         return draw(st.sampled_from(NASTY_NUMBERS))
     # A few values again and again, so that deviations are 0 as often as not.
-    value = low + (high - low) * draw(st.sampled_from((0, 0, 500, 777)) | st.integers(0, 1000)) / 1000
+    value = (
+        low + (high - low) * draw(st.sampled_from((0, 0, 500, 777)) | st.integers(0, 1000)) / 1000
+    )
     text = draw(st.sampled_from(("{:.3f}", "{:.6g}", "{!r}", "{:.4e}"))).format(value)
     return text.replace(".", ",") if rig.files.decimal == "," else text
 
