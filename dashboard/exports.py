@@ -1,12 +1,13 @@
 """The raw data back: a stream of readings as CSV, filtered like everything else."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Annotated, Literal
 
 import polars as pl
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from dashboard.answers import ContextDependency, FilterDependency, nothing_in
 from dashboard.problems import documented
@@ -32,18 +33,35 @@ def download(
     format: Annotated[Literal["csv"], Query(description="Only `csv` in this version.")] = "csv",
 ) -> Response:
     """Every selected reading as it is stored, at full resolution; times are RFC 3339 in UTC."""
+    # Notices a database that has gone, or that another one has taken the place of.
+    context.store.version()
     stored, selection = asked.selection(context)
     if context.store.extent(selection) is None:
         raise nothing_in(stored, selection)
     name = f"{_file_name(selection, asked.date)}.{format}"
-    return StreamingResponse(
-        _csv(context.store, selection, stored.rig),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    return Download(_csv(context.store, selection, stored.rig), name)
 
 
-def _csv(store: Store, selection: Range, rig: Rig) -> Iterator[bytes]:
+class Download(StreamingResponse):
+    """A CSV file made piece by piece; its source is closed even when the client has gone."""
+
+    def __init__(self, pieces: Generator[bytes], file_name: str) -> None:
+        super().__init__(
+            pieces,
+            media_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="{file_name}"'},
+        )
+        self._pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # Left to the garbage collector, it would keep its connection for some time.
+            self._pieces.close()
+
+
+def _csv(store: Store, selection: Range, rig: Rig) -> Generator[bytes]:
     columns = ["rig", "timestamp", *rig.value_columns]
     yield (",".join(columns) + "\n").encode()
     # A text that begins like a formula gets a quote before it, so that no spreadsheet runs it.
