@@ -15,15 +15,16 @@ import anyio
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from dashboard.answers import Context, to_json
-from pipeline.errors import SmartSensorError
+from dashboard.answers import Context, Filter, to_json
+from pipeline.errors import NothingFoundError, SmartSensorError
 from pipeline.rig import Rig
-from pipeline.stores.base import Change, Range, StoredRig
+from pipeline.stores.base import Change, Range
 
 logger = logging.getLogger(__name__)
 router = APIRouter()
 
 LOOK_INTERVAL_S = 0.2
+_PAUSE_S = 2.0
 _QUEUE_LENGTH = 64
 _SEND_TIMEOUT_S = 10.0
 # More readings or changes than this at once: clients fetch what they show instead.
@@ -83,24 +84,30 @@ class Live:
                         client.offer(sequence, message)
             except SmartSensorError as error:
                 logger.warning("live updates wait: %s", error)
-                await asyncio.sleep(2.0)
+                await asyncio.sleep(_PAUSE_S)
+            except Exception:
+                # An error of ours: were it to end this task, all clients would wait for ever.
+                logger.exception("live updates wait")
+                await asyncio.sleep(_PAUSE_S)
             await asyncio.sleep(LOOK_INTERVAL_S)
 
     def snapshot(self, rig: str | None) -> tuple[int, bytes]:
         """The present state as a message, and the sequence number that it includes."""
-        store = self._context.store
-        sequence = store.last_sequence()
-        stored = _chosen(store.rigs(), rig, self._context.rig.name)
-        last = None
+        sequence = self._context.store.last_sequence()
+        try:
+            stored = Filter(rig).find_rig(self._context)
+        except NothingFoundError:
+            stored = None
+        last = []
         if stored and stored.last_timestamp:
             selection = Range(stored.rig.name, start=stored.last_timestamp)
-            last = self._readings(selection, stored.rig)[-1]
+            last = self._readings(selection, stored.rig)[-1:]
         message = {
             "type": "snapshot",
             "sequence": sequence,
             "rig": stored.rig.name if stored else None,
             "total_records": stored.total_records if stored else 0,
-            "last_reading": last,
+            "last_reading": last[0] if last else None,
         }
         return sequence, to_json(message)
 
@@ -108,22 +115,24 @@ class Live:
         """Messages for what has been committed since the last look."""
         store = self._context.store
         version = store.version()
+        if version == self._version:
+            return []
         if self._version is None:
             self._sequence = store.last_sequence()
             self._version = version
             return []
-        if version == self._version:
-            return []
-        self._version = version
         changes = store.changes_after(self._sequence, _MOST_CHANGES + 1)
-        if not changes or len(changes) > _MOST_CHANGES:
-            # Somebody else's write leaves no change; too many are one.
-            self._sequence = store.last_sequence()
-            refresh = {"type": "refresh", "sequence": self._sequence, "dropped": 0}
-            return [(self._sequence, to_json(refresh))]
-        self._sequence = changes[-1].sequence
         rigs = {stored.rig.name: stored.rig for stored in store.rigs()}
-        return [(change.sequence, self._message(change, rigs[change.rig])) for change in changes]
+        if not changes or len(changes) > _MOST_CHANGES or any(c.rig not in rigs for c in changes):
+            # Somebody else's write leaves no change; too many are one.
+            sequence = store.last_sequence()
+            refresh = {"type": "refresh", "sequence": sequence, "dropped": 0}
+            news = [(sequence, to_json(refresh))]
+        else:
+            news = [(each.sequence, self._message(each, rigs[each.rig])) for each in changes]
+        # Only now: what could not be read is looked for again.
+        self._sequence, self._version = news[-1][0], version
+        return news
 
     def _message(self, change: Change, rig: Rig) -> bytes:
         readings = None
@@ -198,8 +207,3 @@ async def _listen(socket: WebSocket, gone: Callable[[], None]) -> None:
 async def _send(socket: WebSocket, message: bytes) -> None:
     with anyio.fail_after(_SEND_TIMEOUT_S):
         await socket.send_text(message.decode())
-
-
-def _chosen(stored: list[StoredRig], asked: str | None, default: str) -> StoredRig | None:
-    by_name = {each.rig.name: each for each in stored}
-    return by_name.get(asked or default) or (stored[0] if stored and asked is None else None)

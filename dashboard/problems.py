@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from pipeline.errors import (
-    DatabaseUnavailable,
+    DatabaseError,
     NothingFoundError,
     QueryError,
     SmartSensorError,
@@ -63,7 +63,7 @@ def install(app: FastAPI) -> None:
     statuses: dict[type[SmartSensorError], int] = {
         QueryError: 400,
         NothingFoundError: 404,
-        DatabaseUnavailable: 503,
+        DatabaseError: 503,
         SmartSensorError: 500,
     }
 

@@ -13,6 +13,7 @@ from pipeline.errors import UnknownTableError
 from pipeline.frames import FrameKind, from_polars, to_polars
 from pipeline.kpis import GAP_FACTOR, Kpis, kpi_fields
 from pipeline.rig import Channel, Rig, configured_rig
+from pipeline.scoring import scored_schema
 from pipeline.settings import Settings, get_settings
 from pipeline.stores import open_store
 from pipeline.stores.base import Range, StoredRig
@@ -45,7 +46,7 @@ def load_sensor_data(
     if not frames:
         day = date_filter and day_range(date_filter, configured_rig(settings).zone)
         del day  # Only to say that a malformed date is one, even when nothing is stored.
-        frames = [_no_readings(settings)]
+        frames = [pl.DataFrame(schema=scored_schema(configured_rig(settings)))]
     return from_polars(pl.concat(frames), kind)
 
 
@@ -93,14 +94,6 @@ def _day(stored: StoredRig, date_filter: str | None) -> Range:
     if date_filter is None:
         return Range(stored.rig.name)
     return Range(stored.rig.name, *day_range(date_filter, stored.rig.zone))
-
-
-def _no_readings(settings: Settings) -> pl.DataFrame:
-    rig = configured_rig(settings)
-    values = dict.fromkeys(rig.value_columns, pl.Float64())
-    return pl.DataFrame(
-        schema={"rig": pl.String(), "timestamp": pl.Datetime("us", "UTC"), **values}
-    )
 
 
 def _in_time_order(df: Any) -> pl.DataFrame:

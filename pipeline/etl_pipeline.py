@@ -18,6 +18,7 @@ from pipeline.errors import SourceError
 from pipeline.frames import FrameKind, from_polars, to_polars
 from pipeline.output import ProcessedCsv
 from pipeline.rig import Rig, configured_rig
+from pipeline.scoring import scored_schema
 from pipeline.settings import Settings, get_settings
 from pipeline.sources import Source, expand_paths, open_source
 from pipeline.sources.frame import FrameSource
@@ -72,12 +73,8 @@ def transform_data(df: Any, *, settings: Settings | None = None, rig: Rig | None
         readings = list(outcome.readings())
         if outcome.rejected:
             logger.info("rejected: %s", dict(outcome.rejected))
-    columns = ["rig", "timestamp", *rig.value_columns]
-    scored = (
-        pl.concat(readings).select(columns)
-        if readings
-        else pl.DataFrame(schema=dict.fromkeys(columns, pl.Float64()))
-    )
+    schema = scored_schema(rig)
+    scored = pl.concat(readings).select(list(schema)) if readings else pl.DataFrame(schema=schema)
     return from_polars(scored, kind)
 
 

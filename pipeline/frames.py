@@ -19,7 +19,7 @@ def to_polars(frame: Any) -> tuple[pl.DataFrame, FrameKind]:
         return frame.collect(), "polars"
     library = type(frame).__module__.partition(".")[0]
     if library == "pandas":
-        return pl.from_pandas(frame, nan_to_null=True), "pandas"
+        return _from_pandas(frame), "pandas"
     if library == "pyarrow":
         table = pl.from_arrow(frame)
         assert isinstance(table, pl.DataFrame)
@@ -28,6 +28,18 @@ def to_polars(frame: Any) -> tuple[pl.DataFrame, FrameKind]:
         f"a pandas, Polars or Arrow table is needed, not {type(frame).__module__}."
         f"{type(frame).__qualname__}"
     )
+
+
+def _from_pandas(frame: Any) -> pl.DataFrame:
+    """A column of numbers and text, as `read_csv` makes of a long dirty file, becomes text."""
+    from pandas.api.types import infer_dtype
+
+    mixed = [
+        name for name in frame.columns if infer_dtype(frame[name]).startswith(("mixed", "bytes"))
+    ]
+    text = {name: frame[name].map(str, na_action="ignore") for name in mixed}
+    found: pl.DataFrame = pl.from_pandas(frame.assign(**text), nan_to_null=True)
+    return found
 
 
 def from_polars(frame: pl.DataFrame, kind: FrameKind) -> Any:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from pipeline.rig import LEVELS, Channel, Rig
+from pipeline.timestamps import UTC_DATETIME
 
 _SYMBOLS = {"degC": "°C", "degF": "°F", "percent": "%"}
 
@@ -63,6 +64,15 @@ class Moments:
 def measure(readings: pl.DataFrame, rig: Rig) -> dict[str, Moments]:
     """Moments of each channel over all given readings."""
     return {channel.name: Moments.of(readings[channel.name]) for channel in rig.channels}
+
+
+def scored_schema(rig: Rig) -> dict[str, pl.DataType]:
+    """Columns of scored readings, and of stored ones: rig, timestamp, values, scores, levels."""
+    levels = {channel.alert_column for channel in rig.scored_channels}
+    values = {
+        name: pl.Enum(LEVELS) if name in levels else pl.Float64() for name in rig.value_columns
+    }
+    return {"rig": pl.String(), "timestamp": UTC_DATETIME, **values}
 
 
 def score(readings: pl.DataFrame, moments: dict[str, Moments], rig: Rig) -> pl.DataFrame:

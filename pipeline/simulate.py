@@ -164,6 +164,7 @@ def write_csv(
     import numpy as np
 
     generator = np.random.default_rng(seed)
+    of_faults = np.random.default_rng([seed, 1])  # its own: the other rows stay as they are
     microsecond = timedelta(microseconds=1)
     first, step = (start - _EPOCH) // microsecond, interval // microsecond
     with path.open("wb") as file:
@@ -172,7 +173,7 @@ def write_csv(
             number = np.arange(offset, min(offset + _ROWS_AT_ONCE, rows), dtype=np.int64)
             frame = _rows(number, first, step, generator)
             if fault_rate:
-                frame = _with_faults(frame, fault_rate, generator)
+                frame = _with_faults(frame, fault_rate, of_faults)
             frame.write_csv(file, include_header=False)
 
 

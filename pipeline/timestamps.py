@@ -66,8 +66,8 @@ def check_time_format(time_format: str) -> None:
         read = None
     if read != date(2031, 7, 19):
         raise ValueError(
-            f"time_format {time_format!r} does not tell a day and a time; write it as DD.MM.YYYY HH:mm:ss "
-            "(also YY, hh with A for AM and PM, .SSS), or as %d.%m.%Y %H:%M:%S"
+            f"time_format {time_format!r} does not tell a day and a time; write it as "
+            "DD.MM.YYYY HH:mm:ss (also YY, hh with A for AM and PM, .SSS), or as %d.%m.%Y %H:%M:%S"
         )
 
 

@@ -137,7 +137,7 @@ export function formatDuration(seconds) {
   if (whole < MINUTE) return `${whole} s`;
   if (whole < HOUR) return join([Math.floor(whole / MINUTE), "min"], [whole % MINUTE, "s"]);
   const minutes = Math.round(whole / MINUTE);
-  if (whole < DAY) return join([Math.floor(minutes / 60), "h"], [minutes % 60, "min"]);
+  if (minutes < DAY / MINUTE) return join([Math.floor(minutes / 60), "h"], [minutes % 60, "min"]);
   const hours = Math.round(whole / HOUR);
   return join([Math.floor(hours / 24), "d"], [hours % 24, "h"]);
 }

@@ -7,6 +7,8 @@ import { explain } from "./explain.js";
 import { formatNumber, formatValue } from "./format.js";
 import { formatInstant, zoneAbbreviation } from "./times.js";
 
+const DISTANCE = 14;
+
 /**
  * @typedef {object} PointOfInterest one reading of one channel
  * @property {import("./explain.js").Channel} channel
@@ -64,15 +66,21 @@ export class Tooltip {
   }
 
   /**
-   * Beside the reading on the side with more room, never over it, never out of the plot.
+   * Beside the reading on the side with room; above or below it where neither has.
    * @param {HTMLElement} plot
    * @param {{x: number, y: number}} at
    */
   #place(plot, at) {
     const { offsetWidth: width, offsetHeight: height } = this.node;
-    const right = at.x + 14;
-    const left = right + width <= plot.clientWidth ? right : Math.max(0, at.x - 14 - width);
-    const top = Math.min(Math.max(at.y - height / 2, 0), Math.max(0, plot.clientHeight - height));
-    this.node.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
+    const room = { width: plot.clientWidth, height: plot.clientHeight };
+    const right = at.x + DISTANCE;
+    const left = at.x - DISTANCE - width;
+    let x = right + width <= room.width ? right : left;
+    let y = Math.min(Math.max(at.y - height / 2, 0), Math.max(0, room.height - height));
+    if (x < 0) {
+      x = Math.min(Math.max(at.x - width / 2, 0), Math.max(0, room.width - width));
+      y = at.y > room.height / 2 ? at.y - DISTANCE - height : at.y + DISTANCE;
+    }
+    this.node.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
   }
 }

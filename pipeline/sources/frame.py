@@ -1,12 +1,14 @@
 """A frame in memory as a source: one batch, typed or text."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import partial
 
 import polars as pl
 
 from pipeline.rig import Rig
 from pipeline.sources.base import Batch, ColumnMap
+from pipeline.sources.typed import json_rows, typed_rows
 
 
 class FrameSource:
@@ -20,14 +22,8 @@ class FrameSource:
         self._frame = frame
 
     def batches(self) -> Iterator[Batch]:
-        header = self.columns.header
-        names = {header[position]: name for name, position in self.columns.positions.items()}
-        rows = self._frame.select(list(names)).rename(names).with_row_index("line", offset=1)
-
-        def raw(positions: Sequence[int]) -> list[str]:
-            return self._frame[list(positions)].write_ndjson().splitlines() if positions else []
-
-        yield Batch(rows.with_columns(pl.col("line").cast(pl.Int64)), raw, len(header))
+        rows = typed_rows(self._frame, self.columns, 1, self.name)
+        yield Batch(rows, partial(json_rows, self._frame), len(self.columns.header))
 
     def sha256(self) -> str:
         return hashlib.sha256(self._frame.write_ipc(None).getvalue()).hexdigest()

@@ -1,7 +1,8 @@
 """Parquet files: typed columns, read in slices of bounded size."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +10,7 @@ import polars as pl
 from pipeline.errors import SourceError
 from pipeline.rig import Rig
 from pipeline.sources.base import Batch, ColumnMap
+from pipeline.sources.typed import json_rows, typed_rows
 
 _ROWS = 131_072
 
@@ -34,19 +36,13 @@ class ParquetSource:
 
     def batches(self) -> Iterator[Batch]:
         frame = pl.scan_parquet(self._path)
-        header = self.columns.header
-        names = {header[position]: name for name, position in self.columns.positions.items()}
         for start in range(0, self._rows, _ROWS):
             try:
                 whole = frame.slice(start, _ROWS).collect()
             except (pl.exceptions.PolarsError, OSError) as error:
                 raise SourceError(f"{self.name}: row {start + 1}: {_first_line(error)}") from None
-            rows = whole.select(list(names)).rename(names).with_row_index("line", offset=start + 1)
-
-            def raw(positions: Sequence[int], whole: pl.DataFrame = whole) -> list[str]:
-                return whole[list(positions)].write_ndjson().splitlines() if positions else []
-
-            yield Batch(rows.with_columns(pl.col("line").cast(pl.Int64)), raw)
+            rows = typed_rows(whole, self.columns, start + 1, self.name)
+            yield Batch(rows, partial(json_rows, whole), len(self.columns.header))
             self.bytes_read = self.size_bytes * (start + len(whole)) // self._rows
 
     def sha256(self) -> str:

@@ -5,12 +5,10 @@ import math
 from typing import Any
 from unittest.mock import patch
 
-import polars as pl
 import pytest
 from hypothesis import given, settings as hypothesis_settings
 
 from pipeline import duplicates
-from pipeline.quality import REJECT_SCHEMA
 from pipeline.rig import Channel, Rig
 from pipeline.sources import csv
 from pipeline.transform import transform

@@ -1,0 +1,260 @@
+"""Answers are built once, kept until the data change, and never served when they are old."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+import pytest
+
+from dashboard import answers as answers_module
+from dashboard.answers import Answers, to_json
+from pipeline.errors import DatabaseUnavailable
+from pipeline.stores import Store
+from tests.dashboard import made
+from tests.dashboard.conftest import Asked, asked
+
+
+class Versioned:
+    """A store of which only the version matters."""
+
+    def __init__(self) -> None:
+        self.now = 1
+
+    def version(self) -> int:
+        return self.now
+
+
+class Counted:
+    """Builds an answer that says how often it was asked to."""
+
+    def __init__(self) -> None:
+        self.built = 0
+
+    def __call__(self) -> dict[str, int]:
+        self.built += 1
+        return {"built": self.built}
+
+
+@pytest.fixture
+def store() -> Versioned:
+    return Versioned()
+
+
+@pytest.fixture
+def answers(store: Versioned) -> Answers:
+    return Answers(cast("Store", store))
+
+
+# What is kept
+
+
+def test_the_same_question_is_answered_once(answers: Answers) -> None:
+    build = Counted()
+    assert answers.get("how many", build) == answers.get("how many", build) == b'{"built":1}'
+
+
+def test_other_questions_have_other_answers(answers: Answers) -> None:
+    assert answers.get("a", lambda: 1) == b"1"
+    assert answers.get("b", lambda: 2) == b"2"
+    assert answers.get("a", lambda: 3) == b"1"
+
+
+def test_after_a_commit_every_answer_is_built_again(store: Versioned, answers: Answers) -> None:
+    first, second = Counted(), Counted()
+    for _ in range(2):
+        answers.get("first", first)
+        answers.get("second", second)
+    store.now = 2
+    assert answers.get("first", first) == b'{"built":2}'
+    assert answers.get("second", second) == b'{"built":2}'
+    # A version that was there before is still another one.
+    store.now = 1
+    assert answers.get("first", first) == b'{"built":3}'
+
+
+def test_an_answer_that_a_commit_overtakes_is_not_kept(store: Versioned, answers: Answers) -> None:
+    """It may hold the old data or the new; only the next question can be sure."""
+
+    def overtaken() -> str:
+        store.now = 2
+        return "built while somebody wrote"
+
+    assert answers.get("q", overtaken) == b'"built while somebody wrote"'
+    assert answers.get("q", lambda: "new") == b'"new"'
+
+
+def test_an_answer_does_not_follow_one_that_is_newer(store: Versioned, answers: Answers) -> None:
+    """A slow answer to the old data ends after a quick one to the new."""
+    started, written = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        started.set()
+        assert written.wait(10)
+        return "old"
+
+    asking = threading.Thread(target=answers.get, args=("q", slow))
+    asking.start()
+    assert started.wait(10)
+    store.now = 2
+    assert answers.get("q", lambda: "new") == b'"new"'
+    written.set()
+    asking.join(10)
+    assert answers.get("q", lambda: "not asked") == b'"new"'
+
+
+def test_an_answer_that_fails_is_asked_for_again(answers: Answers) -> None:
+    def fails() -> None:
+        raise DatabaseUnavailable("away")
+
+    with pytest.raises(DatabaseUnavailable):
+        answers.get("q", fails)
+    assert answers.get("q", lambda: "back") == b'"back"'
+
+
+def test_nothing_is_served_from_a_database_that_is_away(
+    store: Versioned, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers.get("q", lambda: "kept")
+
+    def away() -> int:
+        raise DatabaseUnavailable("away")
+
+    monkeypatch.setattr(store, "version", away)
+    with pytest.raises(DatabaseUnavailable):
+        answers.get("q", lambda: "built")
+
+
+def test_what_is_kept_is_bounded(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answers that nobody has asked for the longest go first."""
+    monkeypatch.setattr(answers_module, "_KEPT_BYTES", 1_000)
+    for name in "abc":
+        answers.get(name, lambda: "x" * 300)
+    assert answers.get("a", lambda: "again").startswith(b'"x')
+    answers.get("d", lambda: "x" * 300)
+    assert answers.get("a", lambda: "again").startswith(b'"x')
+    assert answers.get("b", lambda: "again") == b'"again"'
+    answers.get("too large", lambda: "x" * 2_000)
+    assert answers.get("too large", lambda: "again") == b'"again"'
+    assert answers._bytes == sum(map(len, answers._kept.values())) <= 1_000
+
+
+# How answers are written
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (datetime(2025, 7, 13, 2, 48, tzinfo=UTC), b'"2025-07-13T02:48:00Z"'),
+        (datetime(2025, 7, 13, 2, 48, 0, 5, tzinfo=UTC), b'"2025-07-13T02:48:00.000005Z"'),
+        (datetime.fromisoformat("2025-07-13T02:48:00+02:00"), b'"2025-07-13T00:48:00Z"'),
+        ([float("nan"), float("inf"), 0.1], b"[null,null,0.1]"),
+        ({"unit": "µm"}, '{"unit":"µm"}'.encode()),
+    ],
+)
+def test_json_is_utc_and_has_no_nan(value: Any, text: bytes) -> None:
+    assert to_json(value) == text
+
+
+def test_what_has_no_json_form_is_refused() -> None:
+    with pytest.raises(orjson.JSONEncodeError):
+        to_json(timedelta(1))
+
+
+# Over HTTP, with a writer in another process
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+    """A server whose database the tests write to."""
+    folder = tmp_path_factory.mktemp("written")
+    database = folder / "readings.db"
+    made.load(database, made.plain_csv(folder / "first.csv", 10))
+    yield from asked(folder, database=database)
+
+
+PATHS = ("/api/kpis", "/api/trends", "/api/summary", "/api/alerts", "/api/rigs", "/api/health")
+
+
+def computed(server: Asked) -> str:
+    """When the key figures were computed: the same as before where they were kept."""
+    moment: str = server.json("/api/kpis")["timestamp"]
+    return moment
+
+
+def test_answers_are_kept_while_nobody_writes(written: Asked) -> None:
+    assert len({computed(written) for _ in range(5)}) == 1
+    # Another question has its own answer.
+    other = written.json("/api/kpis", date="2025-07-13")["timestamp"]
+    assert other != computed(written)
+
+
+def test_a_reading_of_another_process_is_in_the_next_answer(written: Asked) -> None:
+    with made.live_writer(written.database) as writer:
+        for number in range(5):
+            before = {path: written.get(path).text for path in PATHS}
+            total = written.json("/api/kpis")["total_records"]
+            writer.write(made.live_rows(made.START + timedelta(hours=1, minutes=number), [95.5]))
+            assert written.json("/api/kpis")["total_records"] == total + 1
+            for path in PATHS:
+                assert written.get(path).text != before[path], path
+            assert written.json("/api/trends")["temperatures"][-1] == 95.5
+
+
+def test_a_load_of_another_process_is_in_the_next_answer(written: Asked, tmp_path: Path) -> None:
+    ledger = written.json("/api/loads")["loads"]
+    total = written.json("/api/health")["rows"]
+    path = made.plain_csv(tmp_path / "more.csv", 200, made.START + timedelta(days=1))
+    made.load(written.database, path)
+    loads = written.json("/api/loads")["loads"]
+    assert (loads[0]["accepted"], loads[1:]) == (200, ledger)
+    assert written.json("/api/health")["rows"] == total + 200
+    assert len(written.get("/api/download").text.splitlines()) == total + 200 + 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        pytest.param(
+            "UPDATE sensor_data SET temperature = 77.7 WHERE timestamp ="
+            " (SELECT min(timestamp) FROM sensor_data)",
+            77.7,
+            id="changed",
+        ),
+        pytest.param(
+            "DELETE FROM sensor_data WHERE timestamp = (SELECT min(timestamp) FROM sensor_data)",
+            51.0,
+            id="deleted",
+        ),
+    ],
+)
+def test_a_write_that_is_not_ours_is_in_the_next_answer(
+    written: Asked, statement: str, found: float
+) -> None:
+    """By somebody with the `sqlite3` command, who knows nothing of our tables of changes."""
+    written.json("/api/trends")
+    with closing(sqlite3.connect(written.database)) as connection, connection:
+        connection.execute(statement)
+    assert written.json("/api/trends")["temperatures"][0] == found
+    row = written.get("/api/download").text.splitlines()[1]
+    assert f",{found}," in row
+
+
+def test_a_rig_that_comes_is_there_at_once(written: Asked, tmp_path: Path) -> None:
+    assert written.get("/api/kpis", rig="shaker-7").status_code == 404
+    path = made.vibration_csv(tmp_path / "vibration.csv")
+    made.load(written.database, path, made.vibration_rig())
+    assert written.json("/api/kpis", rig="shaker-7")["total_records"] == 143
+
+
+def test_a_write_that_is_rolled_back_changes_nothing(written: Asked) -> None:
+    before = computed(written)
+    with closing(sqlite3.connect(written.database)) as connection:
+        connection.execute("DELETE FROM sensor_data")
+        assert computed(written) == before
+        connection.rollback()
+    assert computed(written) == before

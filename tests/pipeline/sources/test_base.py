@@ -1,0 +1,102 @@
+"""A header is matched with the rig; what is missing is named, and a mapping proposed."""
+
+import tomllib
+
+import pytest
+
+from pipeline.errors import SourceError
+from pipeline.rig import Rig
+from pipeline.sources import ColumnMap
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param(["timestamp", "temperature", "pressure", "uptime"], id="as the rig file"),
+        pytest.param(["TIMESTAMP", "Temperature", "PRESSURE", "UpTime"], id="any case"),
+        pytest.param([" timestamp", "temperature ", "\tpressure", " uptime "], id="blanks around"),
+    ],
+)
+def test_columns_are_found_whatever_their_case_and_blanks(header: list[str], rig: Rig) -> None:
+    found = ColumnMap.find(header, rig, "x.csv")
+    assert found.positions == {"timestamp": 0, "temperature": 1, "pressure": 2, "uptime": 3}
+    assert found.ignored == ()
+
+
+def test_extra_columns_are_listed_as_ignored(rig: Rig) -> None:
+    header = ["Operator", "uptime", "pressure", "timestamp", "temperature", "note"]
+    found = ColumnMap.find(header, rig, "x.csv")
+    assert found.positions == {"uptime": 1, "pressure": 2, "timestamp": 3, "temperature": 4}
+    assert found.ignored == ("Operator", "note")
+
+
+def test_a_rig_column_is_read(rig: Rig) -> None:
+    header = ["Rig", "timestamp", "temperature", "pressure", "uptime"]
+    assert ColumnMap.find(header, rig, "x.csv").positions["rig"] == 0
+
+
+def test_a_foreign_column_wins_over_the_channels_own_name(static_fire: Rig) -> None:
+    header = ["pressure", "Datetime", "5600 pressure (bar)"]
+    assert ColumnMap.find(header, static_fire, "x.csv").positions["pressure"] == 2
+
+
+def test_the_channels_own_name_serves_too(static_fire: Rig) -> None:
+    found = ColumnMap.find(["Timestamp", "Pressure"], static_fire, "x.csv")
+    assert found.positions == {"timestamp": 0, "pressure": 1}
+
+
+def test_a_column_there_twice_is_refused(rig: Rig) -> None:
+    header = ["timestamp", "temperature", "Temperature ", "pressure", "uptime"]
+    with pytest.raises(SourceError, match=r"^x\.csv: column 'temperature' is there 2 times$"):
+        ColumnMap.find(header, rig, "x.csv")
+
+
+def test_extra_columns_may_be_there_twice(rig: Rig) -> None:
+    header = ["timestamp", "temperature", "pressure", "uptime", "note", "note"]
+    assert ColumnMap.find(header, rig, "x.csv").ignored == ("note", "note")
+
+
+RECORDING_HEADER = [
+    "Datetime",
+    "Battery Level (%)",
+    "5600 Pressure (Bar)",
+    "5600 Temperature (°C)",
+]
+
+
+def test_missing_columns_are_named_with_those_found(rig: Rig) -> None:
+    with pytest.raises(SourceError) as caught:
+        ColumnMap.find(RECORDING_HEADER, rig, "x.csv")
+    first_line = str(caught.value).splitlines()[0]
+    assert first_line == (
+        "x.csv: required column missing: 'timestamp', 'temperature', 'pressure', 'uptime'. "
+        "Columns found: 'Datetime', 'Battery Level (%)', '5600 Pressure (Bar)', "
+        "'5600 Temperature (°C)'."
+    )
+
+
+def test_the_proposed_mapping_is_toml_that_a_rig_file_can_take(rig: Rig) -> None:
+    with pytest.raises(SourceError) as caught:
+        ColumnMap.find(RECORDING_HEADER, rig, "x.csv")
+    proposal = tomllib.loads(str(caught.value).partition("a start:")[2])
+    assert proposal["files"] == {"time_column": "Datetime"}
+    channels = proposal["channels"]
+    assert channels["temperature"]["source"]["column"] == "5600 Temperature (°C)"
+    assert channels["pressure"]["source"]["column"] == "5600 Pressure (Bar)"
+    assert channels["uptime"] == {"required": False}
+
+
+def test_names_with_quotes_are_proposed_as_toml_too(rig: Rig) -> None:
+    with pytest.raises(SourceError) as caught:
+        ColumnMap.find(['time "local"', 'temperature "T1\\n"', "p"], rig, "x.csv")
+    proposal = tomllib.loads(str(caught.value).partition("a start:")[2])
+    assert proposal["files"]["time_column"] == 'time "local"'
+    assert proposal["channels"]["temperature"]["source"]["column"] == 'temperature "T1\\n"'
+
+
+def test_only_what_is_missing_is_proposed(rig: Rig) -> None:
+    with pytest.raises(SourceError) as caught:
+        ColumnMap.find(["timestamp", "temperature", "pressure", "hours of uptime"], rig, "x.csv")
+    proposal = tomllib.loads(str(caught.value).partition("a start:")[2])
+    assert list(proposal) == ["channels"]
+    assert list(proposal["channels"]) == ["uptime"]
