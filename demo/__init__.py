@@ -1,1 +1,1 @@
-"""The sample data as one self-contained page, with nothing but Python 3.8."""
+"""The sample as one self-contained page, made by the standard library alone."""

@@ -1,370 +1,286 @@
-"""The processed readings as one self-contained page: `python demo/run_demo.py`.
+"""A processed CSV as one self-contained page. Python 3.8 or newer, and nothing else.
 
-Needs nothing but Python 3.8: no installation, no network. Imports only the standard library.
+`python demo/run_demo.py` serves the sample and opens a browser; `--output FILE` writes the page,
+which works offline. Charts are Chart.js where the project has built it, else inline SVG.
 """
 
 import argparse
 import csv
-import errno
 import html
 import http.server
+import io
+import itertools
 import json
+import math
+import re
+import socketserver
+import statistics
+import string
 import sys
+import threading
 import webbrowser
-from datetime import datetime, timezone
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from string import Template
-from typing import Any, Dict, List, Tuple, Type
+from typing import Any, Callable, Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tuple, Type
 
-HERE = Path(__file__).resolve().parent
-SAMPLE = "data/simulated_processed.csv"
-# In a checkout beside this folder, in an installed wheel inside the pipeline package.
-SAMPLES = (HERE.parent / SAMPLE, HERE.parent / "pipeline" / "_bundled" / SAMPLE)
-CHARTS = HERE.parent / "dashboard" / "static" / "vendor" / "charts.bundle.min.js"
-FIRST_PORT = 8080
-PORTS_TRIED = 100
-GAP_FACTOR = 1.5
-LEVELS = ("normal", "yellow", "red")
-COLUMNS = ("timestamp", "temperature", "pressure", "uptime", "temperature_alert", "pressure_alert")
-# name, label, unit, low limit, high limit
+ROOT = Path(__file__).resolve().parent.parent
+# In a checkout, and in an installed wheel.
+SAMPLES = tuple(
+    ROOT / folder / "simulated_processed.csv" for folder in ("data", "pipeline/_bundled/data")
+)
+BUNDLE = ROOT / "dashboard" / "static" / "vendor" / "charts.bundle.min.js"
+HOW = "smart-sensor etl RAW.csv --output NEW.csv writes such a file"
+PORTS = 100  # how many are tried after the first
+MOST_POINTS = 2_000  # of a chart; more readings are thinned to the lowest and highest
+MOST_ENTRIES = 100  # of the list
+GAP_FACTOR = 1.5  # a longer silence, in usual intervals, is a gap
+YELLOW_ZSCORE = 1.5
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(?:\.(\d{1,6}))?(?:Z|([+-]\d\d):?(\d\d))?", re.ASCII
+)
+TIME_STEPS_S = (1, 5, 15, 30, 60, 300, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+
+Row = Dict[str, Any]  # of the CSV: column -> value
+
+
+class Channel(NamedTuple):
+    """A scored channel, with the default limits of the rig."""
+
+    name: str
+    label: str
+    unit: str
+    low: float
+    high: float
+    red_zscore: float
+
+
 CHANNELS = (
-    ("temperature", "Temperature", "\u00b0C", 10.0, 80.0),
-    ("pressure", "Pressure", "hPa", 900.0, 1100.0),
+    Channel("temperature", "Temperature", "°C", 10, 80, 2.0),
+    Channel("pressure", "Pressure", "hPa", 900, 1100, 2.5),
 )
 
 
-Row = Dict[str, Any]
-Rows = List[Row]
-Gaps = List[Tuple[int, float]]
-Channel = Tuple[str, str, str, float, float]
-
-
 class DemoError(Exception):
-    """What a user has to know, in one line."""
+    """Something that the user can put right; the text is the one line to say so."""
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    try:
-        page = build_page(arguments.csv)
-        if arguments.output:
-            write_page(page, arguments.output)
-        else:
-            serve_page(page, arguments.port, open_browser=not arguments.no_browser)
-    except DemoError as error:
-        print(f"run_demo: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nStopped.")
+def parse_time(text: str) -> datetime:
+    """ISO 8601, in UTC where it has no offset. Raises ValueError."""
+    found = TIME.fullmatch(text)
+    if not found:
+        raise ValueError(text)
+    date, clock, seconds, fraction, hours, minutes = found.groups()
+    plain = f"{date}T{clock}{seconds or ':00'}.{(fraction or '').ljust(6, '0')}"
+    offset = f"{hours}:{minutes}" if hours else "+00:00"
+    return datetime.fromisoformat(plain + offset).astimezone(timezone.utc)
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="run_demo.py", description=__doc__.splitlines()[0])
-    sample = next((path for path in SAMPLES if path.is_file()), SAMPLES[0])
-    parser.add_argument("--csv", type=Path, default=sample, help="processed CSV to show")
-    parser.add_argument("--output", type=Path, help="write the page to this file and do no more")
-    parser.add_argument("--port", type=int, default=FIRST_PORT, help="first port to try")
-    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
-    return parser.parse_args()
-
-
-# Reading
-
-
-def read_rows(path: Path) -> Rows:
-    """Rows of the processed CSV with parsed values, in time order. Raises DemoError."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            header = reader.fieldnames
-            if not header:
-                raise DemoError(f"{path}: is empty; expected a processed CSV")
-            missing = [name for name in COLUMNS if name not in header]
-            if missing:
-                there, hint = ", ".join(header), "`smart-sensor etl --output FILE` writes them"
-                raise DemoError(f"{path}: line 1: no {', '.join(missing)} among {there}; {hint}")
-            rows = [parse_row(row, path, reader.line_num) for row in reader]
-    except OSError as error:
-        hint = "give another file with --csv, or make it with `smart-sensor etl`"
-        raise DemoError(f"{path}: {error.strerror}; {hint}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DemoError(f"{path}: not a CSV file in UTF-8: {error}") from None
-    if not rows:
-        raise DemoError(f"{path}: has a header but no rows")
-    return sorted(rows, key=lambda row: row["time"])
-
-
-def parse_row(row: Row, path: Path, line: int) -> Row:
-    parsed: Row = {"time": parse_time(row["timestamp"], path, line)}
-    for name in ("temperature", "pressure", "uptime"):
-        parsed[name] = parse_number(row[name], name, path, line)
-    for name, _, _, _, _ in CHANNELS:
-        level = row[name + "_alert"]
-        if level not in LEVELS:
-            raise bad_value(path, line, name + "_alert", level, "normal, yellow or red")
-        parsed[name + "_level"] = level
-        score = row.get(name + "_zscore")
-        parsed[name + "_z"] = parse_number(score, name + "_zscore", path, line) if score else None
-    return parsed
-
-
-def parse_time(text: str, path: Path, line: int) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except (ValueError, AttributeError):
-        allowed = "a time such as 2025-07-13T00:00:00Z"
-        raise bad_value(path, line, "timestamp", text, allowed) from None
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=timezone.utc)
-    return moment.astimezone(timezone.utc)
-
-
-def parse_number(text: str, name: str, path: Path, line: int) -> float:
-    try:
-        value = float(text)
-    except (ValueError, TypeError):
-        raise bad_value(path, line, name, text, "a number") from None
-    if value != value or value in (float("inf"), float("-inf")):
-        raise bad_value(path, line, name, text, "a finite number")
+def parse_number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
     return value
 
 
-def bad_value(path: Path, line: int, name: str, value: object, allowed: str) -> DemoError:
-    hint = "correct the file, or make it anew with `smart-sensor etl`"
-    return DemoError(f"{path}: line {line}: {name}={value!r}: expected {allowed}; {hint}")
+def parse_level(text: str) -> str:
+    if text not in ("normal", "yellow", "red"):
+        raise ValueError(text)
+    return text
 
 
-# Figures
+_NUMBER = (parse_number, "a finite number")
+_LEVEL = (parse_level, "normal, yellow or red")
+COLUMNS: Dict[str, Tuple[Callable[[str], Any], str]] = {
+    "timestamp": (parse_time, "a time such as 2025-07-13T00:00:00Z"),
+    "temperature": _NUMBER,
+    "pressure": _NUMBER,
+    "uptime": _NUMBER,
+    "temperature_zscore": _NUMBER,
+    "pressure_zscore": _NUMBER,
+    "temperature_alert": _LEVEL,
+    "pressure_alert": _LEVEL,
+}
 
 
-def find_gaps(rows: Rows) -> Tuple[float, Gaps]:
-    """Usual interval in seconds, and (index of the row before, seconds of silence) of each gap."""
-    steps = [(b["time"] - a["time"]).total_seconds() for a, b in zip(rows, rows[1:])]
-    if not steps:
-        return 0.0, []
-    ordered = sorted(steps)
-    middle = len(ordered) // 2
-    usual = ordered[middle] if len(ordered) % 2 else sum(ordered[middle - 1 : middle + 1]) / 2
-    gaps = [(i, step - usual) for i, step in enumerate(steps) if step > GAP_FACTOR * usual]
-    return usual, gaps
+def default_csv() -> Path:
+    found = next((path for path in SAMPLES if path.is_file()), None)
+    if found is None:
+        raise DemoError(f"{SAMPLES[0]}: not found; name another file with --csv, or {HOW}")
+    return found
 
 
-def key_figures(rows: Rows, gaps: Gaps) -> List[Any]:
-    """(title, value, unit, note) of each tile."""
-    tiles = []
-    for name, label, unit, _, _ in CHANNELS:
-        values = [row[name] for row in rows]
-        tiles.append(
-            (
-                "Average " + label.lower(),
-                "{:,.1f}".format(sum(values) / len(values)),
-                unit,
-                "{:,.1f} to {:,.1f}".format(min(values), max(values)),
-            )
+def read_rows(path: Path) -> List[Row]:
+    """All readings in time order. Raises DemoError that names file, line, value and remedy."""
+    try:
+        reader = csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig")))
+        lines = [(reader.line_num, cells) for cells in reader if "".join(cells).strip()]
+    except OSError as error:
+        raise DemoError(f"{path}: {error.strerror}; name a processed CSV with --csv") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise DemoError(f"{path}: not a CSV file in UTF-8; {HOW}") from None
+    lines = [(line, cells) for line, cells in lines if not cells[0].startswith("#")]
+    if not lines:
+        raise DemoError(f"{path}: is empty; {HOW}")
+    names = [name.strip().lower() for name in lines[0][1]]
+    missing = [name for name in COLUMNS if name not in names]
+    if missing:
+        raise DemoError(
+            f"{path}: has no column {', '.join(missing)}; it has {', '.join(names)[:200]}; {HOW}"
         )
-    levels = [row[name + "_level"] for row in rows for name, _, _, _, _ in CHANNELS]
-    yellow = "{} yellow".format(levels.count("yellow"))
-    tiles.append(("Alerts", str(levels.count("red")), "red", yellow))
-    uptimes = [row["uptime"] for row in rows]
-    # Where the counter falls it began again from zero.
-    running = sum(b - a if b >= a else b for a, b in zip(uptimes, uptimes[1:]))
-    tiles.append(("Uptime", "{:.1f}".format(max(uptimes)), "h", "{:.1f} h running".format(running)))
-    hours = sum(seconds for _, seconds in gaps) / 3600
-    noun = "gap" if len(gaps) == 1 else "gaps"
-    note = "{} {}, {:.3g} h".format(len(gaps), noun, hours) if gaps else "no gaps"
-    tiles.append(("Readings", "{:,}".format(len(rows)), "", note))
-    return tiles
+    rows = [_row(path, line, names, cells) for line, cells in lines[1:]]
+    if not rows:
+        raise DemoError(f"{path}: has a header but no rows; {HOW}")
+    return sorted(rows, key=lambda row: row["timestamp"])
 
 
-def alert_lines(rows: Rows) -> List[Any]:
-    """(level, when, what, why) of each red and yellow reading, newest first."""
-    lines = []
-    for row in reversed(rows):
-        for name, label, unit, low, high in CHANNELS:
-            level = row[name + "_level"]
+def _row(path: Path, line: int, names: List[str], cells: List[str]) -> Row:
+    where, remedy = f"{path}, line {line}", f"correct the line, or {HOW}"
+    if len(cells) != len(names):
+        raise DemoError(f"{where}: {len(cells)} fields, but the header has {len(names)}; {remedy}")
+    row: Row = dict(zip(names, cells))
+    for name, (parse, allowed) in COLUMNS.items():
+        try:
+            row[name] = parse(row[name].strip())
+        except (ValueError, OverflowError):
+            value = repr(row[name][:60])
+            raise DemoError(f"{where}: {name} is {value}, must be {allowed}; {remedy}") from None
+    return row
+
+
+class Record:
+    """Readings in time order, cut at the gaps: silences longer than 1.5 usual intervals."""
+
+    def __init__(self, rows: List[Row]) -> None:
+        times = [row["timestamp"] for row in rows]
+        steps = [after - before for before, after in zip(times, times[1:])]
+        self.rows = rows
+        self.interval = statistics.median(steps) if steps else timedelta(0)
+        self.first, self.last = times[0], times[-1]
+        self.segments = [rows[:1]]
+        self.gaps: List[Tuple[datetime, datetime]] = []
+        for row, step in zip(rows[1:], steps):
+            if self.interval and step > GAP_FACTOR * self.interval:
+                self.gaps.append((row["timestamp"] - step + self.interval, row["timestamp"]))
+                self.segments.append([])
+            self.segments[-1].append(row)
+
+
+def compute_kpis(record: Record) -> Dict[str, Any]:
+    """The key figures; uptime counts on where the counter began again."""
+    uptimes = [row["uptime"] for row in record.rows]
+    levels = [row[f"{channel.name}_alert"] for row in record.rows for channel in CHANNELS]
+    values = {channel.name: [row[channel.name] for row in record.rows] for channel in CHANNELS}
+    return {
+        "average": {name: statistics.mean(found) for name, found in values.items()},
+        "range": {name: (min(found), max(found)) for name, found in values.items()},
+        "alert_count": levels.count("red"),
+        "warning_count": levels.count("yellow"),
+        "uptime_hours": max(uptimes),
+        "running_hours": sum(
+            after - before if after >= before else after
+            for before, after in zip(uptimes, uptimes[1:])
+        ),
+        "total_records": len(record.rows),
+        "gap_count": len(record.gaps),
+        "gap_hours": sum((end - start) / timedelta(hours=1) for start, end in record.gaps),
+    }
+
+
+class Entry(NamedTuple):
+    """A line of the list: consecutive readings of a channel at one level, or a gap."""
+
+    time: datetime
+    kind: str
+    title: str
+    reason: str
+
+
+def find_entries(record: Record) -> List[Entry]:
+    """All entries, newest first."""
+    found = []
+    for channel, segment in itertools.product(CHANNELS, record.segments):
+        name = channel.name
+        for level, group in itertools.groupby(segment, lambda row: row[f"{name}_alert"]):
+            rows = list(group)
             if level == "normal":
                 continue
-            value, score = row[name], row[name + "_z"]
-            why = "" if score is None else "z = {:.2f}".format(score).replace("-", "\u2212")
-            if value > high:
-                why = "{:.4g} {} above the limit of {:g}; ".format(value - high, unit, high) + why
-            elif value < low:
-                why = "{:.4g} {} below the limit of {:g}; ".format(low - value, unit, low) + why
-            what = "{} {:,.1f} {}".format(label, value, unit)
-            lines.append(
-                (level, "{:%d %b %Y %H:%M:%S}".format(row["time"]), what, why.rstrip("; "))
-            )
-    return lines
+            worst = max(rows, key=lambda row: abs(row[f"{name}_zscore"]))
+            title = f"{channel.label} {number(worst[name])} {channel.unit}"
+            reason = explain(channel, worst[name], worst[f"{name}_zscore"])
+            reason = f"{len(rows)} readings; the farthest: {reason}" if len(rows) > 1 else reason
+            found.append(Entry(rows[0]["timestamp"], level, title, reason))
+    for (start, end), before, after in zip(record.gaps, record.segments, record.segments[1:]):
+        again = after[0]["uptime"] < before[-1]["uptime"]
+        reason = f"Until {moment(end)}. " + "The uptime counter began again." * again
+        found.append(Entry(start, "gap", f"No data for {duration(end - start)}", reason))
+    return sorted(found, key=lambda entry: entry.time, reverse=True)
 
 
-# The page
+def explain(channel: Channel, value: float, zscore: float) -> str:
+    """One sentence: by how much, and against what."""
+    score = f"z = {number(zscore, 2)}"
+    for limit, side, name in ((channel.high, 1, "above the high"), (channel.low, -1, "below the low")):
+        if side * (value - limit) > 0:
+            beyond = f"{number(abs(value - limit))} {channel.unit} {name} limit"
+            return f"{beyond} of {limit:,g} {channel.unit}; {score}."
+    for name, threshold in (("red", channel.red_zscore), ("yellow", YELLOW_ZSCORE)):
+        if abs(zscore) > threshold:
+            return f"{score}, beyond the {name} threshold of {threshold:g}."
+    return f"{score}; scored with thresholds of its own."
 
 
-def build_page(path: Path) -> str:
-    """The whole page as one HTML document without any reference to another file."""
-    rows = read_rows(path)
-    usual, gaps = find_gaps(rows)
-    charts = read_text(CHARTS) if CHARTS.is_file() else ""
-    span = "{:%d %b %Y %H:%M} to {:%d %b %Y %H:%M} UTC".format(rows[0]["time"], rows[-1]["time"])
-    tiles = "".join(
-        "<div class=panel><h2>{}</h2><p class=value>{} <small>{}</small></p><p class=note>{}</p>"
-        "</div>".format(*map(html.escape, tile))
-        for tile in key_figures(rows, gaps)
-    )
-    alerts = "".join(
-        "<li class={0}><svg viewBox='-6 -6 12 12'>{1}</svg><b>{2}</b><time>{3}</time><p>{4}</p>"
-        "</li>".format(level, mark(level, 0, 0), *map(html.escape, (what, when, why)))
-        for level, when, what, why in alert_lines(rows)
-    )
-    panels = "".join(chart_panel(channel, rows, gaps, bool(charts)) for channel in CHANNELS)
-    data = json.dumps(chart_data(rows, gaps, usual)).replace("<", "\\u003c")
-    script = "<script>{}</script><script>const DATA = {};\n{}</script>".format(
-        charts.replace("</script", "<\\/script"), data, read_text(HERE / "draw.js")
-    )
-    return Template(read_text(HERE / "page.html")).substitute(
-        name=html.escape(path.name),
-        span=span,
-        tiles=tiles,
-        panels=panels,
-        alerts=alerts or "<li>Every reading is normal.</li>",
-        script=script if charts else "",
-    )
+def number(value: float, decimals: int = 1) -> str:
+    return f"{value:,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def read_text(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
+def clock(time: datetime) -> str:
+    return f"{time:%H:%M:%S}" if time.second or time.microsecond else f"{time:%H:%M}"
 
 
-def chart_panel(channel: Channel, rows: Rows, gaps: Gaps, with_canvas: bool) -> str:
-    name, label, unit, low, high = channel
-    heading = "{}, {} \u00b7 limits {:g} to {:g}".format(label, unit, low, high)
-    if with_canvas:
-        drawing = "<canvas id={} role=img aria-label='{} over time'></canvas>".format(name, label)
-    else:
-        drawing = svg_chart(channel, rows, gaps)
-    return "<section class=panel><h2>{}</h2><div class=plot>{}</div></section>".format(
-        html.escape(heading), drawing
-    )
+def moment(time: datetime) -> str:
+    return f"{time.day} {time:%b} {clock(time)}"
 
 
-def chart_data(rows: Rows, gaps: Gaps, usual: float) -> Dict[str, Any]:
-    """Points for Chart.js: one empty point a gap, so that no line is drawn across it."""
-    after_gap = {index for index, _ in gaps}
-    data = {}
-    for name, _, _, low, high in CHANNELS:
-        points, levels = [], []
-        for index, row in enumerate(rows):
-            milliseconds = row["time"].timestamp() * 1000
-            points.append({"x": milliseconds, "y": row[name]})
-            levels.append(row[name + "_level"])
-            if index in after_gap:
-                points.append({"x": milliseconds + usual * 1000, "y": None})
-                levels.append(None)
-        data[name] = {"points": points, "levels": levels, "limits": [low, high]}
-    return data
+def duration(length: timedelta) -> str:
+    """In the largest unit that it reaches: `2 h`, `1.5 d`, `40 ms`."""
+    seconds = length.total_seconds()
+    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    size, unit = next((unit for unit in units if seconds >= unit[0]), (0.001, "ms"))
+    return f"{seconds / size:.3g} {unit}"
 
 
-def svg_chart(
-    channel: Channel, rows: Rows, gaps: Gaps, width: int = 1100, height: int = 280
-) -> str:
-    """The same chart without any library."""
-    name, label, _, low, high = channel
-    values = [row[name] for row in rows]
-    bottom, top = min([low, *values]), max([high, *values])
-    margin = (top - bottom or 1) * 0.08
-    bottom, top = bottom - margin, top + margin
-    first = rows[0]["time"].timestamp()
-    seconds = rows[-1]["time"].timestamp() - first or 1
-
-    def x_of(row: Row) -> float:
-        return 60 + float(row["time"].timestamp() - first) / seconds * (width - 80)
-
-    def y_of(value: float) -> float:
-        return 10 + float((top - value) / (top - bottom)) * (height - 40)
-
-    parts = []
-    for value in [bottom + (top - bottom) * i / 4 for i in range(5)]:
-        parts.append("<path class=grid d='M60 {0:.1f}H{1}'/>".format(y_of(value), width - 20))
-        parts.append("<text x=52 y={:.1f} class=end>{:,.0f}</text>".format(y_of(value) + 4, value))
-    limits = (y_of(low), y_of(high))
-    parts += [f"<path class=limit d='M60 {y:.1f}H{width - 20}'/>" for y in limits]
-    for i in range(5):
-        moment = datetime.fromtimestamp(first + seconds * i / 4, timezone.utc)
-        place = 60 + (width - 80) * i / 4
-        parts.append("<text x={:.1f} y={}>{:%H:%M}</text>".format(place, height - 8, moment))
-    breaks = {index + 1 for index, _ in gaps} | {0}
-    line = "".join(
-        "{}{:.1f} {:.1f}".format("M" if i in breaks else "L", x_of(row), y_of(row[name]))
-        for i, row in enumerate(rows)
-    )
-    parts.append("<path class='line {}' d='{}'/>".format(name, line))
-    parts += [mark(row[name + "_level"], x_of(row), y_of(row[name])) for row in rows]
-    return "<svg viewBox='0 0 {} {}' role=img aria-label='{} over time'>{}</svg>".format(
-        width, height, label, "".join(parts)
-    )
+def milliseconds(time: datetime) -> float:
+    return (time - EPOCH) / timedelta(milliseconds=1)
 
 
-def mark(level: str, x: float, y: float) -> str:
-    """A diamond for red, a triangle for yellow: told apart by shape as well as colour."""
-    shapes = {"red": "m0-5l5 5l-5 5l-5-5z", "yellow": "m0-5l5 9h-10z"}
-    if level not in shapes:
-        return ""
-    return "<path class='mark {}' d='M{:.1f} {:.1f}{}'/>".format(level, x, y, shapes[level])
+def make_chart(channel: Channel, record: Record) -> Dict[str, Any]:
+    """All that both kinds of chart draw: points by segment, axes, limits and gaps."""
+    name, size = channel.name, math.ceil(4 * len(record.rows) / MOST_POINTS)
+    segments = [
+        [
+            [milliseconds(row["timestamp"]), row[name], row[f"{name}_zscore"], row[f"{name}_alert"]]
+            for row in thinned(segment, name, size)
+        ]
+        for segment in record.segments
+    ]
+    values = [row[name] for row in record.rows]
+    y, yticks, limits = value_axis(channel, min(values), max(values))
+    margin = record.interval / 2 if len(record.rows) > 1 else timedelta(minutes=1)
+    x = [milliseconds(record.first), milliseconds(max(record.last, record.first + margin))]
+    gaps = [[milliseconds(a), milliseconds(b), duration(b - a)] for a, b in record.gaps]
+    return {
+        "unit": channel.unit, "segments": segments, "gaps": gaps, "limits": limits,
+        "x": x, "xticks": time_ticks(x[0] / 1000, x[1] / 1000), "y": y, "yticks": yticks,
+    }  # fmt: skip
 
 
-# Serving
-
-
-def write_page(page: str, output: Path) -> None:
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise DemoError(f"{output}: {error.strerror}") from None
-    print(f"Wrote {output}: open it in any browser, it needs no network.")
-
-
-def serve_page(page: str, first_port: int, open_browser: bool) -> None:
-    body = page.encode("utf-8")
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            found = self.path.split("?")[0] in ("/", "/index.html")
-            self.send_response(200 if found else 404)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(body) if found else 0))
-            self.end_headers()
-            if found:
-                self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = listen(first_port, Handler)
-    address = f"http://127.0.0.1:{server.server_address[1]}/"
-    print(f"Smart Sensor demo: {address}  (Ctrl+C stops it)", flush=True)
-    if open_browser:
-        webbrowser.open(address)
-    try:
-        server.serve_forever()
-    finally:
-        server.server_close()
-
-
-def listen(
-    first_port: int, handler: Type[http.server.BaseHTTPRequestHandler]
-) -> http.server.ThreadingHTTPServer:
-    """A server on the first free port, on this machine only."""
-    last_port = min(first_port + PORTS_TRIED, 65535)
-    for port in range(first_port, last_port + 1):
-        try:
-            return http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
-        except OSError as error:  # noqa: PERF203  # a port that is taken is the exception
-            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                raise DemoError(f"port {port}: {error.strerror}") from None
-    hint = "give another with --port, or use --output FILE"
-    raise DemoError(f"no free port from {first_port} to {last_port}; {hint}")
-
-
-if __name__ == "__main__":
-    main()
+def thinned(rows: List[Row], name: str, size: int) -> List[Row]:
+    """First, last, lowest and highest of every `size` rows, so that no spike is lost."""
+    kept = []
+    for at in range(0, len(rows), size):
+        values = [row[name] for row in rows[at : at + size]]
+        ends = {0, len(values) - 1, values.index(min(values)), values.index(max(values))}
+        kept += [rows[at + place] for place in sorted(ends)]
+    return rows if size <= 4 else kept

@@ -184,7 +184,7 @@ class Settings(BaseSettings):
     @property
     def masked_database_url(self) -> str:
         """DATABASE_URL as it may be shown: without its password."""
-        return make_url(self.database_url).render_as_string(hide_password=True)
+        return _mask(make_url(self.database_url).render_as_string(hide_password=True))
 
     @property
     def channel_overrides(self) -> dict[str, dict[str, float]]:
@@ -222,7 +222,8 @@ def _one_line(error: ValidationError, given: dict[str, Any]) -> str:
 
 def _mask(url: str) -> str:
     """A database URL, even a malformed one, without anything that may be a password."""
-    return re.sub(r"//.*@", "//***@", re.sub(r"(?i)(password=)[^&\s]*", r"\1***", url))
+    url = re.sub(r"(?i)(pass(?:word|wd)?=)[^&\s]*", r"\1***", url)
+    return re.sub(r"^([\w+]*://)?.*@", r"\1***@", url, flags=re.DOTALL)
 
 
 def load_settings(**overrides: Any) -> Settings:

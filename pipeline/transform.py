@@ -13,6 +13,7 @@ from typing import Literal
 
 import polars as pl
 
+from pipeline.ahead import ahead
 from pipeline.duplicates import Piece, find_duplicates
 from pipeline.errors import SourceError
 from pipeline.quality import REASONS, REJECT_SCHEMA, judge
@@ -77,7 +78,7 @@ class Transformed(AbstractContextManager["Transformed"]):
         yield from self._late_with_text()
 
     def _judge_all(self, progress: Progress) -> None:
-        for number, batch in enumerate(self._source.batches()):
+        for number, batch in enumerate(ahead(self._source.batches())):
             readings, rejects = judge(batch, self.rig)
             self.rows_read += len(batch.rows) + len(batch.misshapen)
             pieces = [readings] if "rig" not in batch.rows.columns else _by_rig(readings)

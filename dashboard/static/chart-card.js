@@ -216,6 +216,7 @@ export class ChartCard {
     this.cursor.style.transform = `translate(${x}px, ${area.top}px)`;
     this.cursor.style.height = `${area.height}px`;
     this.dot.hidden = !exact;
+    this.dot.classList.toggle("ring", point.level === "red" || point.level === "yellow");
     this.dot.style.transform = `translate(${x}px, ${y}px)`;
     const clock = formatClock(instant, this.picture.zone, "exact");
     const text = exact ? formatValue(point.value, this.decimals.measured, this.channel.unit) : "–";

