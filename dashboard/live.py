@@ -93,7 +93,10 @@ class Live:
 
     def snapshot(self, rig: str | None) -> tuple[int, bytes]:
         """The present state as a message, and the sequence number that it includes."""
-        sequence = self._context.store.last_sequence()
+        store = self._context.store
+        # Notices a database that has gone, or that another one has taken the place of.
+        store.version()
+        sequence = store.last_sequence()
         try:
             stored = Filter(rig).find_rig(self._context)
         except NothingFoundError:

@@ -6,7 +6,7 @@ The SVG is stretched to its box, so lines have a width of their own and all text
 import html
 import math
 from datetime import datetime, timedelta, timezone
-from typing import Any, Dict, List, Tuple
+from typing import Any, List, NamedTuple, Tuple
 
 from demo.readings import Channel, Record, Row
 from demo.words import clock, count, day, duration, number
@@ -16,12 +16,24 @@ MOST_HOVERS = 500
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 TIME_STEPS_S = (1, 5, 15, 30, 60, 300, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
-Chart = Dict[str, Any]
 Ticks = List[Tuple[float, str]]
 
 
+class Chart(NamedTuple):
+    """One channel over time. Times are milliseconds since 1970 in UTC."""
+
+    unit: str
+    x: Tuple[float, float]
+    time_ticks: Ticks
+    y: Tuple[float, float]
+    value_ticks: Ticks
+    limits: Ticks
+    gaps: List[Tuple[float, float, str]]  # start, end, length in words
+    segments: List[List[List[Any]]]  # between gaps: points of time, value, z-score, level
+
+
 def make_chart(channel: Channel, record: Record) -> Chart:
-    """Points by segment (time in ms, value, z-score, level), axes, limits and gaps."""
+    """All that is drawn of a channel."""
     size = thinning(record)
     columns = (channel.name, f"{channel.name}_zscore", f"{channel.name}_alert")
     segments = [
@@ -34,16 +46,16 @@ def make_chart(channel: Channel, record: Record) -> Chart:
     last = max(record.last, record.first + timedelta(seconds=1))
     low, high, value_ticks = value_axis(channel, [row[channel.name] for row in record.rows])
     limits = (("low limit", channel.low), ("high limit", channel.high))
-    return {
-        "unit": channel.unit,
-        "x": [milliseconds(record.first), milliseconds(last)],
-        "time_ticks": time_ticks(record.first, last),
-        "y": [low, high],
-        "value_ticks": value_ticks,
-        "limits": [(v, f"{name} {v:,g}") for name, v in limits if low <= v <= high],
-        "gaps": [(milliseconds(a), milliseconds(b), duration(b - a)) for a, b in record.gaps],
-        "segments": segments,
-    }
+    return Chart(
+        unit=channel.unit,
+        x=(milliseconds(record.first), milliseconds(last)),
+        time_ticks=time_ticks(record.first, last),
+        y=(low, high),
+        value_ticks=value_ticks,
+        limits=[(value, f"{name} {value:,g}") for name, value in limits if low <= value <= high],
+        gaps=[(milliseconds(a), milliseconds(b), duration(b - a)) for a, b in record.gaps],
+        segments=segments,
+    )
 
 
 def thinning(record: Record) -> int:
@@ -90,7 +102,7 @@ def time_ticks(first: datetime, last: datetime) -> Ticks:
     start, end = milliseconds(first) / 1000, milliseconds(last) / 1000
     whole_days = 86400 * math.ceil((end - start) / 12 / 86400)
     step = next((each for each in TIME_STEPS_S if (end - start) / each <= 12), whole_days)
-    ticks = []
+    ticks: Ticks = []
     for place in range(math.ceil(start / step), math.floor(end / step) + 1):
         time = EPOCH + timedelta(seconds=place * step)
         ticks.append((place * step * 1000, clock(time) if place * step % 86400 else day(time)))
@@ -102,22 +114,22 @@ def describe(channel: Channel, record: Record) -> str:
     values = [row[channel.name] for row in record.rows]
     levels = [row[f"{channel.name}_alert"] for row in record.rows]
     return (
-        f"{channel.label} over time: {number(min(values))} to {number(max(values))} {channel.unit}, "
-        f"{levels.count('red')} red and {levels.count('yellow')} yellow readings, "
+        f"{channel.label} over time: {number(min(values))} to {number(max(values))} "
+        f"{channel.unit}, {levels.count('red')} red and {levels.count('yellow')} yellow readings, "
         f"{count(len(record.gaps), 'gap')}"
     )
 
 
 def draw_svg(chart: Chart) -> str:
     """The plot as HTML: a stretched SVG, and over it the marks and words at their places."""
-    points = [point for segment in chart["segments"] for point in segment]
+    points = [point for segment in chart.segments for point in segment]
     return "\n".join(
         [
             '<svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">',
             _lines(chart),
             *(_hovers(chart, points) if len(points) <= MOST_HOVERS else []),
             "</svg>",
-            *(_gap(chart, gap) for gap in chart["gaps"]),
+            *(_gap(chart, gap) for gap in chart.gaps),
             *(_mark(chart, point) for point in points if point[3] != "normal"),
             *_words(chart),
         ]
@@ -125,21 +137,21 @@ def draw_svg(chart: Chart) -> str:
 
 
 def _x(chart: Chart, time: float) -> float:
-    first, last = chart["x"]
+    first, last = chart.x
     return round(100 * (time - first) / (last - first), 3)
 
 
 def _y(chart: Chart, value: float) -> float:
-    low, high = chart["y"]
+    low, high = chart.y
     return round(100 * (high - value) / (high - low), 3)
 
 
 def _lines(chart: Chart) -> str:
-    grid = [f"M0 {_y(chart, value)}H100" for value, _ in chart["value_ticks"]]
-    grid += [f"M{_x(chart, time)} 0V100" for time, _ in chart["time_ticks"]]
-    limits = [f"M0 {_y(chart, value)}H100" for value, _ in chart["limits"]]
+    grid = [f"M0 {_y(chart, value)}H100" for value, _ in chart.value_ticks]
+    grid += [f"M{_x(chart, time)} 0V100" for time, _ in chart.time_ticks]
+    limits = [f"M0 {_y(chart, value)}H100" for value, _ in chart.limits]
     lines = []
-    for segment in chart["segments"]:
+    for segment in chart.segments:
         places = [f"{_x(chart, time)} {_y(chart, value)}" for time, value, _, _ in segment]
         # Back to where it began: one reading alone is then a dot.
         lines.append("M" + "L".join(places if len(places) > 1 else places * 2))
@@ -162,8 +174,7 @@ def _says(chart: Chart, point: List[Any]) -> str:
     when = EPOCH + timedelta(milliseconds=time)
     level = "" if level == "normal" else f", {level}"
     return html.escape(
-        f"{day(when)} {clock(when)} UTC: {number(value)} {chart['unit']}{level}, "
-        f"z {number(zscore, 2)}"
+        f"{day(when)} {clock(when)} UTC: {number(value)} {chart.unit}{level}, z {number(zscore, 2)}"
     )
 
 
@@ -186,14 +197,14 @@ def _words(chart: Chart) -> List[str]:
     return [
         *(
             f'<span class="value" style="top:{_y(chart, value)}%">{label}</span>'
-            for value, label in chart["value_ticks"]
+            for value, label in chart.value_ticks
         ),
         *(
-            f'<span class="time" style="left:{_x(chart, time)}%">{label}</span>'
-            for time, label in chart["time_ticks"]
+            f'<span class="time{" spare" * (place % 2)}" style="left:{_x(chart, time)}%">{label}</span>'
+            for place, (time, label) in enumerate(chart.time_ticks)
         ),
         *(
             f'<span class="limit" style="top:{_y(chart, value)}%">{label}</span>'
-            for value, label in chart["limits"]
+            for value, label in chart.limits
         ),
     ]

@@ -116,14 +116,16 @@ def _row(path: Path, line: int, names: List[str], cells: List[str]) -> Row:
     where, remedy = f"{path}, line {line}", f"correct the line, or {HOW}"
     if len(cells) != len(names):
         raise DemoError(f"{where}: {len(cells)} fields, but the header has {len(names)}; {remedy}")
-    row: Row = dict(zip(names, cells))
-    for name, (parse, allowed) in COLUMNS.items():
-        try:
-            row[name] = parse(row[name].strip())
-        except (ValueError, OverflowError):
-            value = repr(row[name][:60])
-            raise DemoError(f"{where}: {name} is {value}, must be {allowed}; {remedy}") from None
-    return row
+    texts = dict(zip(names, cells))
+    return {name: _value(where, name, texts[name].strip(), remedy) for name in COLUMNS}
+
+
+def _value(where: str, name: str, text: str, remedy: str) -> Any:
+    parse, allowed = COLUMNS[name]
+    try:
+        return parse(text)
+    except (ValueError, OverflowError):
+        raise DemoError(f"{where}: {name} is {text[:60]!r}, must be {allowed}; {remedy}") from None
 
 
 class Record:

@@ -68,7 +68,7 @@ def _alert(channel: Channel, level: str, rows: List[Row]) -> Entry:
     reason = explain(channel, value, farthest[f"{channel.name}_zscore"])
     if len(rows) > 1:
         last = rows[-1]["timestamp"]
-        reason += f" {count(len(rows), 'reading')} until {clock(last)}, this one the farthest."
+        reason += f" The farthest of {len(rows):,} readings until {clock(last)}."
     title = f"{channel.label} {number(value)} {channel.unit}"
     return Entry(rows[0]["timestamp"], level, title, reason)
 

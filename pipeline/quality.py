@@ -47,6 +47,7 @@ def judge(batch: Batch, rig: Rig) -> tuple[pl.DataFrame, pl.DataFrame]:
     rows = batch.rows
     if rows.is_empty():
         return pl.DataFrame(schema=reading_schema(rig)), _misshapen(batch, rig)
+    rows = _without_padding(rows)
     quick = rows.select(_quick_values(rows, rig)).with_columns(
         pl.all_horizontal(_plain(channel, rows) for channel in rig.channels)
         .fill_null(False)
@@ -63,6 +64,13 @@ def judge(batch: Batch, rig: Rig) -> tuple[pl.DataFrame, pl.DataFrame]:
     if not accepted.is_empty():
         readings = pl.concat([readings, accepted.select(columns)]).sort("line")
     return readings, _rejects(careful, batch, rig)
+
+
+def _without_padding(rows: pl.DataFrame) -> pl.DataFrame:
+    """Text columns whose first value has blanks around it, without any."""
+    text = [name for name, dtype in rows.schema.items() if dtype == pl.String]
+    padded = [name for name in text if (value := rows[name][0]) and value != value.strip()]
+    return rows.with_columns(pl.col(name).str.strip_chars() for name in padded)
 
 
 def _quick_values(rows: pl.DataFrame, rig: Rig) -> list[pl.Expr]:
@@ -193,9 +201,9 @@ def _quoted(name: str, problem: str) -> pl.Expr:
 def _range_text(channel: Channel) -> str:
     low, high = channel.valid.min, channel.valid.max
     unit = f" {channel.unit}" if channel.unit else ""
-    if low is None:
-        return f"the valid range up to {high:g}{unit}"
-    return f"the valid range {low:g} to {high:g}{unit}" if high is not None else f"{low:g}{unit} up"
+    if high is None:
+        return f"the valid range from {-math.inf if low is None else low:g}{unit} up"
+    return f"the valid range {f'up to {high:g}' if low is None else f'{low:g} to {high:g}'}{unit}"
 
 
 def _times(rows: pl.DataFrame, rig: Rig) -> pl.Expr:

@@ -168,6 +168,8 @@ class Files(_Part):
             from pipeline.timestamps import check_time_format
 
             check_time_format(self.time_format)
+        if self.delimiter and (not self.delimiter.isascii() or self.delimiter in '"#\r\n'):
+            raise ValueError(f"{self.delimiter!r} cannot be the delimiter; use , or ; or a tab")
         if self.delimiter == self.decimal:
             raise ValueError(f"{self.decimal!r} cannot be both delimiter and decimal sign")
         return self
@@ -195,6 +197,7 @@ class Rig(_Part):
             raise ValueError("no channels; add at least one [channels.NAME] table")
         if not self.name.strip() or not self.name.isprintable():
             raise ValueError(f"name {self.name!r} has to be printable text")
+        _refuse_shared_columns(self)
         return self
 
     @property
@@ -227,6 +230,16 @@ class Rig(_Part):
     def renamed(self, name: str | None) -> "Rig":
         """The same rig under another name."""
         return self if name in (None, self.name) else _validated(self.model_dump(), {"name": name})
+
+
+def _refuse_shared_columns(rig: Rig) -> None:
+    readers = {"rig": "the rig's name"}
+    columns = [("the time", rig.files.time_column)]
+    columns += [(f"channel {channel.name}", channel.column) for channel in rig.channels]
+    for reader, column in columns:
+        first = readers.setdefault(column.strip().casefold(), reader)
+        if first != reader:
+            raise ValueError(f"{first} and {reader} are both read from column {column.strip()!r}")
 
 
 def convert(value: float, unit: str, to_unit: str) -> float:

@@ -89,8 +89,9 @@ def score(readings: pl.DataFrame, moments: dict[str, Moments], rig: Rig) -> pl.D
 def _zscore(channel: Channel, moments: Moments) -> pl.Expr:
     value = pl.col(channel.name)
     deviation = moments.standard_deviation
-    z = (value - moments.mean) / deviation if deviation else value * 0.0
-    return z.alias(channel.zscore_column)
+    if not deviation:
+        return pl.when(value.is_not_null()).then(0.0).alias(channel.zscore_column)
+    return ((value - moments.mean) / deviation).alias(channel.zscore_column)
 
 
 def _level(channel: Channel) -> pl.Expr:
@@ -145,8 +146,8 @@ def explain(channel: Channel, value: float, zscore: float | None) -> str:
 
 
 def _beyond(distance: float, side: str, limit: float, unit: str) -> str:
-    space = "" if unit == "%" else " "
-    return f"{distance:.4g}{space}{unit} {side} limit of {limit:g}{space}{unit}".replace("  ", " ")
+    suffix = unit if unit in ("", "%") else f" {unit}"
+    return f"{distance:.4g}{suffix} {side} limit of {limit:g}{suffix}"
 
 
 def unit_symbol(unit: str) -> str:

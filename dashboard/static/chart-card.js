@@ -27,7 +27,7 @@ export class ChartCard {
   constructor(channel, look, fitWidth) {
     this.channel = channel;
     this.look = look;
-    this.decimals = { measured: 0, shown: 0 };
+    this.decimals = { measured: 0, shown: 0, mean: 0 };
     /** @type {Picture | null} */
     this.picture = null;
     this.about = element("span", { class: "chart-about" });
@@ -101,7 +101,7 @@ export class ChartCard {
     if (this.chart && series) {
       setView(this.chart, picture.view, picture.zone);
       setData(this.chart, this.channel, picture.trend, series);
-      this.chart.update("none");
+      this.chart.update();
     }
     this.table.update({ ...picture, channel: this.channel, decimals: this.decimals.measured });
     this.#describe();
@@ -121,7 +121,8 @@ export class ChartCard {
   repaint() {
     if (!this.chart) return;
     setColours(this.chart, `--${this.look}`);
-    this.chart.update("none");
+    // Not in mode "none": in that one Chart.js keeps the colours and sizes of points.
+    this.chart.update();
   }
 
   destroy() {

@@ -66,10 +66,13 @@ function drawGap(context, area, axis, gap, fill, labelled) {
   context.fillStyle = fill;
   context.fillRect(left, area.top, width, area.height);
   if (!labelled) return;
-  const text = `no data · ${formatDuration((gap.end - gap.start) / 1000)}`;
   context.font = font(11);
+  const length = formatDuration((gap.end - gap.start) / 1000);
+  const text = [`no data · ${length}`, length].find(
+    (label) => context.measureText(label).width + 16 <= width,
+  );
+  if (text === undefined) return;
   const textWidth = context.measureText(text).width;
-  if (textWidth + 16 > width) return;
   const middle = (left + right) / 2;
   context.fillStyle = colour("--panel");
   const height = (area.top + area.bottom) / 2;

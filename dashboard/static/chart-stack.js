@@ -76,13 +76,14 @@ export class ChartStack {
       card.decimals = {
         measured: Math.max(card.decimals.measured, found.measured),
         shown: Math.max(card.decimals.shown, found.shown),
+        mean: Math.max(card.decimals.mean, found.mean),
       };
     }
   }
 
   /** @param {string} name */
   decimals(name) {
-    return this.cards.get(name)?.decimals ?? { measured: 2, shown: 2 };
+    return this.cards.get(name)?.decimals ?? { measured: 2, shown: 2, mean: 2 };
   }
 
   /** @param {Picture} picture */

@@ -106,9 +106,10 @@ export function decimalsOf(value) {
 
 /**
  * Decimals for a channel: `measured` is what its readings carry, `shown` no more than
- * tells 500 steps apart, so that headings stay short and the same at every zoom level.
+ * tells 500 steps apart, so that headings stay short and the same at every zoom level; a mean
+ * may have one more than its readings.
  * @param {readonly (number | null)[]} values
- * @returns {{measured: number, shown: number}}
+ * @returns {{measured: number, shown: number, mean: number}}
  */
 export function channelDecimals(values) {
   let measured = 0;
@@ -122,7 +123,11 @@ export function channelDecimals(values) {
   }
   const span = high - low;
   const needed = span > 0 ? Math.max(0, Math.ceil(-Math.log10(span / 500))) : measured;
-  return { measured: Math.min(measured, 4), shown: Math.min(measured, needed, 4) };
+  return {
+    measured: Math.min(measured, 4),
+    shown: Math.min(measured, needed, 4),
+    mean: Math.min(measured + 1, needed, 4),
+  };
 }
 
 /**

@@ -84,6 +84,9 @@ export class Overview {
     this.window.style.width = `${size}px`;
     // Beside a narrow window, so that there is something of each to take hold of.
     const inside = size > 3 * HANDLE ? HANDLE / 2 : 0;
+    for (const handle of [this.start, this.end]) {
+      handle.classList.toggle("outside", inside === 0);
+    }
     place(this.start, within(left - HANDLE + inside, 0, width - HANDLE));
     place(this.end, within(Math.max(right, left + size) - inside, 0, width - HANDLE));
     const text = formatRange(strip.view, strip.zone);

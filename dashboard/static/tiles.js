@@ -109,11 +109,10 @@ export class Tiles {
 
   /**
    * @param {any} kpis
-   * @param {(name: string) => {shown: number}} decimals
+   * @param {(name: string) => {shown: number, mean: number}} decimals
    */
   showFigures(kpis, decimals) {
-    for (const [name, tile] of this.gauges)
-      gaugeFigures(tile, kpis.channels[name], decimals(name).shown);
+    for (const [name, tile] of this.gauges) gaugeFigures(tile, kpis.channels[name], decimals(name));
     for (const [name, tile] of this.counters)
       counterFigures(tile, kpis, kpis.channels[name], decimals(name).shown);
     this.#alerts(kpis);
@@ -206,13 +205,13 @@ function matters(channel) {
 /**
  * @param {Tile} tile
  * @param {any} figures
- * @param {number} decimals
+ * @param {{shown: number, mean: number}} decimals
  */
 function gaugeFigures(tile, figures, decimals) {
   if (!figures) return;
-  const range = `${formatNumber(figures.min, decimals)} to ${formatNumber(figures.max, decimals)}`;
+  const range = `${formatNumber(figures.min, decimals.shown)} to ${formatNumber(figures.max, decimals.shown)}`;
   tile.set(
-    [[formatNumber(figures.mean, decimals), unitSymbol(figures.unit)]],
+    [[formatNumber(figures.mean, decimals.mean), unitSymbol(figures.unit)]],
     figures.min === null ? "no readings" : range,
   );
 }

@@ -75,9 +75,12 @@ class ColumnMap:
         missing: dict[str, str] = {}
         wanted = {"timestamp": (rig.files.time_column, True), "rig": ("rig", False)}
         wanted |= {c.name: (c.column, c.required) for c in rig.channels}
+        taken = {_key(column) for column, _ in wanted.values()}
         for name, (column, required) in wanted.items():
-            # A channel's own name serves too: it is what our own exports write.
-            found = places.get(_key(column)) or places.get(_key(name))
+            found = places.get(_key(column))
+            if not found and _key(name) not in taken:
+                # A channel's own name serves too: it is what our own exports write.
+                found = places.get(_key(name))
             if found and len(found) > 1:
                 raise SourceError(f"{source}: column {column!r} is there {len(found)} times")
             if found:

@@ -1,17 +1,21 @@
 """Whatever goes wrong is said in one shape, and a database that is away is waited for."""
 
 import asyncio
+import json
 import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from dashboard import problems
 from pipeline.errors import SmartSensorError
@@ -263,6 +267,29 @@ def test_when_the_database_is_back_it_is_used_again(
     # A copy, so another file: it is opened anew.
     assert lone.json("/api/health")["rows"] == 10
     assert lone.json("/api/kpis")["total_records"] == 10
+
+
+def test_live_clients_are_told_to_try_again_and_those_that_are_there_wait(
+    lone: Asked, away: Path, tmp_path: Path
+) -> None:
+    url = lone.server.socket_url
+    with connect(url, open_timeout=5) as client, pytest.raises(ConnectionClosed) as closed:
+        client.recv(timeout=5)
+    assert closed.value.rcvd
+    assert closed.value.rcvd.code == 1013
+    for path in files_of(tmp_path / away.name):
+        shutil.copy(path, away.parent / path.name)
+    with connect(url, open_timeout=5) as client:
+        assert json.loads(client.recv(timeout=5))["total_records"] == 10
+        for path in files_of(away):
+            path.unlink()
+        assert_unavailable(lone)
+        for path in files_of(tmp_path / away.name):
+            shutil.copy(path, away.parent / path.name)
+        with made.live_writer(away) as writer:
+            writer.write(made.live_rows(made.START + timedelta(hours=1), [50.0]))
+        # Whether as a change or as a refresh: it hears of it.
+        assert json.loads(client.recv(timeout=5))["type"] in ("change", "refresh")
 
 
 @pytest.mark.parametrize("first", ["/api/download", "/api/kpis", "/api/rigs"])

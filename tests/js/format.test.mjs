@@ -77,12 +77,13 @@ table(
 table(
   "decimals of a channel",
   [
-    [[28.6, 84.3, null, 61.42], { measured: 2, shown: 1 }],
-    [[1.265, 46.16], { measured: 3, shown: 2 }],
-    [[1500, 6350], { measured: 0, shown: 0 }],
-    [[24.05, 23.773], { measured: 3, shown: 3 }],
-    [[5.25, 5.25], { measured: 2, shown: 2 }],
-    [[null], { measured: 0, shown: 0 }],
+    [[28.6, 84.3, null, 61.42], { measured: 2, shown: 1, mean: 1 }],
+    [[1.265, 46.16], { measured: 3, shown: 2, mean: 2 }],
+    [[1500, 6350], { measured: 0, shown: 0, mean: 0 }],
+    [[60, 92], { measured: 0, shown: 0, mean: 1 }],
+    [[24.05, 23.773], { measured: 3, shown: 3, mean: 4 }],
+    [[5.25, 5.25], { measured: 2, shown: 2, mean: 2 }],
+    [[null], { measured: 0, shown: 0, mean: 0 }],
   ],
   format.channelDecimals,
 );

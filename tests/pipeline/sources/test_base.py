@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.rig import Rig
+from pipeline.rig import Rig, parse_rig
 from pipeline.sources import ColumnMap
 
 
@@ -43,6 +43,16 @@ def test_a_foreign_column_wins_over_the_channels_own_name(static_fire: Rig) -> N
 def test_the_channels_own_name_serves_too(static_fire: Rig) -> None:
     found = ColumnMap.find(["Timestamp", "Pressure"], static_fire, "x.csv")
     assert found.positions == {"timestamp": 0, "pressure": 1}
+
+
+def test_a_channels_own_name_does_not_serve_where_it_is_anothers_column() -> None:
+    swapped = parse_rig(
+        '[channels.a]\nsource = { column = "b" }\n[channels.b]\nsource = { column = "a" }', "r"
+    )
+    with pytest.raises(SourceError, match="required column missing: 'b'"):
+        ColumnMap.find(["timestamp", "a"], swapped, "x.csv")
+    found = ColumnMap.find(["timestamp", "a", "b"], swapped, "x.csv")
+    assert found.positions == {"timestamp": 0, "a": 2, "b": 1}
 
 
 def test_a_column_there_twice_is_refused(rig: Rig) -> None:
