@@ -94,7 +94,8 @@ def test_with_uv_installs_the_lock_then_the_project(clone: Clone) -> None:
     uv = [call for call in clone.calls() if call.startswith("uv ") and "--version" not in call]
     assert uv == [
         "uv venv --quiet --python python3 .venv",
-        "uv pip sync --quiet --compile-bytecode --python .venv/bin/python --require-hashes requirements.lock",
+        "uv pip sync --quiet --compile-bytecode --python .venv/bin/python --require-hashes"
+        " requirements.lock",
         "uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .",
     ]
 
