@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 
@@ -104,7 +104,14 @@ def summary(asked: FilterDependency, context: ContextDependency) -> Response:
 
 
 @router.get("/alerts", response_model=models.Alerts, summary="Red and yellow readings, and why")
-def alerts(asked: FilterDependency, context: ContextDependency, limit: Limit = 100) -> Response:
+def alerts(
+    asked: FilterDependency,
+    context: ContextDependency,
+    limit: Limit = 100,
+    level: Annotated[
+        Literal["yellow", "red"] | None, Query(description="Only entries of this level.")
+    ] = None,
+) -> Response:
     """What went beyond a limit or threshold, newest first, with the reason in one sentence."""
 
     def build() -> dict[str, Any]:
@@ -112,26 +119,29 @@ def alerts(asked: FilterDependency, context: ContextDependency, limit: Limit = 1
         found = context.store.kpis(selection)
         if found is None:
             raise nothing_in(stored, selection)
-        rows = context.store.alerts(selection, _ALERT_ROWS)
+        levels = ("yellow", "red") if level is None else (level,)
+        rows = context.store.alerts(selection, levels, _ALERT_ROWS)
         listed = episodes(rows, stored.rig, stored.interval_s)
-        total = found["alert_count"] + found["warning_count"]
+        totals = {"red": found["alert_count"], "yellow": found["warning_count"]}
+        total = sum(totals[each] for each in levels)
         return {
             **_question(asked, selection),
-            "total_red": found["alert_count"],
-            "total_yellow": found["warning_count"],
+            "total_red": totals["red"],
+            "total_yellow": totals["yellow"],
             "alerts": [asdict(episode) for episode in listed[:limit]],
             "truncated": len(listed) > limit or total > len(rows),
         }
 
-    return json_response(context.answers.get(("alerts", asked, limit), build))
+    return json_response(context.answers.get(("alerts", asked, limit, level), build))
 
 
 @router.get("/rigs", response_model=models.Rigs, summary="Rigs and their channels")
 def rigs(context: ContextDependency) -> Response:
-    """Every rig that is stored, with its channels, limits, and the span of its readings."""
+    """Every rig that is stored, the configured one first: channels, limits, span of readings."""
 
     def build() -> dict[str, Any]:
-        return {"rigs": [_rig(stored) for stored in context.store.rigs()]}
+        stored = sorted(context.store.rigs(), key=lambda each: each.rig.name != context.rig.name)
+        return {"rigs": [_rig(each) for each in stored]}
 
     return json_response(context.answers.get("rigs", build))
 

@@ -13,7 +13,6 @@ from typing import TypeVar
 import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
-from fastapi.staticfiles import StaticFiles
 
 from dashboard import api, exports, live, pages, problems
 from dashboard.answers import Answers, Context
@@ -65,7 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     for router in (api.router, exports.router, live.router):
         app.include_router(router)
-    app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
+    app.mount("/static", pages.StaticPages(directory=pages.STATIC), name="static")
     return app
 
 

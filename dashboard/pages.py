@@ -1,9 +1,11 @@
 """The page for people: one template, filled with settings; everything else comes by the API."""
 
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
+from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 
 from dashboard.answers import ContextDependency
@@ -11,6 +13,17 @@ from pipeline import __version__
 from pipeline.paths import resource
 
 STATIC = Path(__file__).parent / "static"
+
+
+class StaticPages(StaticFiles):
+    """Static files that browsers ask for again (by ETag), so that an upgrade shows at once."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
 router = APIRouter(include_in_schema=False)
 _templates = Jinja2Templates(resource("templates"))
 

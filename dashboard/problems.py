@@ -59,7 +59,8 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of the application with a problem."""
+    """Answer every error of the application with a problem, and describe them so."""
+    _describe(app)
     statuses: dict[type[SmartSensorError], int] = {
         QueryError: 400,
         NothingFoundError: 404,
@@ -90,6 +91,26 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(Exception, unexpected)
+
+
+def _describe(app: FastAPI) -> None:
+    """Put the shape of problems into the OpenAPI document in place of FastAPI's own (422)."""
+    make = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = make()
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            for theirs in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(theirs, None)
+            schemas["Problem"] = Problem.model_json_schema()
+            for operations in document["paths"].values():
+                for operation in operations.values():
+                    operation["responses"].pop("422", None)
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's way to extend it
 
 
 def _said(error: HTTPException, request: Request) -> str:

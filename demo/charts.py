@@ -13,8 +13,11 @@ from demo.words import clock, count, day, duration, number
 
 MOST_POINTS = 2_000  # more readings are thinned to the first, last, lowest and highest of a run
 MOST_HOVERS = 500
+LABELLED_GAP = 9  # percent of the chart's width
+LABELLED_GAP_ON_PHONES = 16
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-TIME_STEPS_S = (1, 5, 15, 30, 60, 300, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+_SHORT_STEPS_S = (0.001, 0.01, 0.05, 0.1, 0.2, 0.5)
+_LONG_STEPS_S = (1, 5, 15, 30, 60, 300, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
 Ticks = List[Tuple[float, str]]
 
@@ -43,7 +46,7 @@ def make_chart(channel: Channel, record: Record) -> Chart:
         ]
         for segment in record.segments
     ]
-    last = max(record.last, record.first + timedelta(seconds=1))
+    last = record.last if record.last > record.first else record.first + timedelta(seconds=1)
     low, high, value_ticks = value_axis(channel, [row[channel.name] for row in record.rows])
     limits = (("low limit", channel.low), ("high limit", channel.high))
     return Chart(
@@ -101,11 +104,13 @@ def time_ticks(first: datetime, last: datetime) -> Ticks:
     """At most twelve round times in UTC; midnight is the date."""
     start, end = milliseconds(first) / 1000, milliseconds(last) / 1000
     whole_days = 86400 * math.ceil((end - start) / 12 / 86400)
-    step = next((each for each in TIME_STEPS_S if (end - start) / each <= 12), whole_days)
+    steps = _SHORT_STEPS_S + _LONG_STEPS_S
+    step = next((each for each in steps if (end - start) / each <= 12), whole_days)
     ticks: Ticks = []
     for place in range(math.ceil(start / step), math.floor(end / step) + 1):
         time = EPOCH + timedelta(seconds=place * step)
-        ticks.append((place * step * 1000, clock(time) if place * step % 86400 else day(time)))
+        label = day(time) if f"{time:%H%M%S%f}".strip("0") == "" else clock(time)
+        ticks.append((milliseconds(time), label))
     return ticks
 
 
@@ -150,12 +155,14 @@ def _lines(chart: Chart) -> str:
     grid = [f"M0 {_y(chart, value)}H100" for value, _ in chart.value_ticks]
     grid += [f"M{_x(chart, time)} 0V100" for time, _ in chart.time_ticks]
     limits = [f"M0 {_y(chart, value)}H100" for value, _ in chart.limits]
-    lines = []
+    lines, dots = [], []
     for segment in chart.segments:
         places = [f"{_x(chart, time)} {_y(chart, value)}" for time, value, _, _ in segment]
-        # Back to where it began: one reading alone is then a dot.
-        lines.append("M" + "L".join(places if len(places) > 1 else places * 2))
-    drawn = (("grid", grid), ("limit", limits), ("line", lines))
+        if len(places) > 1:
+            lines.append("M" + "L".join(places))
+        else:  # between two gaps: a line of no length, with round ends
+            dots.append(f"M{places[0]}h0")
+    drawn = (("grid", grid), ("limit", limits), ("line", lines), ("line dot", dots))
     return "\n".join(f'<path class="{name}" d="{"".join(parts)}"/>' for name, parts in drawn)
 
 
@@ -189,22 +196,19 @@ def _mark(chart: Chart, point: List[Any]) -> str:
 
 def _gap(chart: Chart, gap: Tuple[float, float, str]) -> str:
     left, right = _x(chart, gap[0]), _x(chart, gap[1])
-    place = f"left:{left}%;width:{round(right - left, 3)}%"
-    return f'<div class="gap" style="{place}"><span>no data<br>{gap[2]}</span></div>'
+    width = round(right - left, 3)
+    words = f"<span>no data<br>{gap[2]}</span>" if width > LABELLED_GAP else ""
+    room = "" if width > LABELLED_GAP_ON_PHONES else " narrow"
+    return f'<div class="gap{room}" style="left:{left}%;width:{width}%">{words}</div>'
 
 
 def _words(chart: Chart) -> List[str]:
+    """Labels of the axes and limits; every second time is spare on a narrow screen."""
+    values = [("value", f"top:{_y(chart, at)}%", label) for at, label in chart.value_ticks]
+    times = [("time", f"left:{_x(chart, at)}%", label) for at, label in chart.time_ticks]
+    times[1::2] = [(f"{name} spare", place, label) for name, place, label in times[1::2]]
+    limits = [("limit", f"top:{_y(chart, at)}%", label) for at, label in chart.limits]
     return [
-        *(
-            f'<span class="value" style="top:{_y(chart, value)}%">{label}</span>'
-            for value, label in chart.value_ticks
-        ),
-        *(
-            f'<span class="time{" spare" * (place % 2)}" style="left:{_x(chart, time)}%">{label}</span>'
-            for place, (time, label) in enumerate(chart.time_ticks)
-        ),
-        *(
-            f'<span class="limit" style="top:{_y(chart, value)}%">{label}</span>'
-            for value, label in chart.limits
-        ),
+        f'<span class="{name}" style="{place}">{label}</span>'
+        for name, place, label in values + times + limits
     ]

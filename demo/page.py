@@ -34,8 +34,9 @@ def build_page(record: Record, source: str, bundle: Optional[str]) -> str:
 
 def _tiles(kpis: Dict[str, Any], record: Record) -> List[str]:
     degrees, pressures = kpis["temperature_range"], kpis["pressure_range"]
-    interval = f"every {duration(record.interval)}" if record.interval else "one moment"
-    silence = duration(timedelta(hours=kpis["gap_hours"]))
+    interval = f"every {duration(record.interval)}" if record.interval else "a single one"
+    silence = timedelta(hours=kpis["gap_hours"])
+    without = f"{duration(silence)} without data" if silence else "no silence"
     values = f"of {len(CHANNELS) * len(record.rows):,} values"
     return [
         _tile("Average temperature", _figures((number(kpis["avg_temp"]), "°C")), _range(degrees)),
@@ -53,7 +54,7 @@ def _tiles(kpis: Dict[str, Any], record: Record) -> List[str]:
             f"{number(kpis['running_hours'])} h running in all",
         ),
         _tile("Readings", _figures((f"{kpis['total_records']:,}", "")), interval),
-        _tile("Gaps", _figures((f"{kpis['gap_count']:,}", "")), f"{silence} without data"),
+        _tile("Gaps", _figures((f"{kpis['gap_count']:,}", "")), without),
     ]
 
 

@@ -109,6 +109,7 @@ path.grid { stroke: var(--line); }
 path.limit { stroke: var(--red); stroke-width: 1.2; stroke-dasharray: 6 4; }
 path.line { stroke: var(--series); stroke-width: 1.6; stroke-linejoin: round;
   stroke-linecap: round; }
+path.dot { stroke-width: 5; }
 .plot > span { position: absolute; white-space: nowrap; line-height: 1; }
 .plot > .value { right: 100%; margin-right: 6px; transform: translateY(-50%); }
 .plot > .time { top: 100%; margin-top: 7px; transform: translateX(-50%); }
@@ -140,7 +141,7 @@ footer { display: flex; flex-wrap: wrap; gap: 2px 16px; padding: 0 16px 12px; }
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   header p { margin-left: 0; width: 100%; }
   main { padding: 12px; }
-  .plot > .spare, figcaption .more { display: none; }
+  .plot > .spare, figcaption .more, .narrow span { display: none; }
 }
 @media print { .panel { break-inside: avoid; } }
 """
@@ -166,6 +167,11 @@ function drawGap(context, area, left, right, length, css) {
   }
   context.strokeStyle = css("--strong");
   context.stroke();
+  if (right - left > 40) labelGap(context, area, left, right, length, css);
+  context.restore();
+}
+
+function labelGap(context, area, left, right, length, css) {
   const middle = (left + right) / 2, height = area.top + area.height / 2;
   context.fillStyle = css("--panel");
   context.fillRect(middle - 27, height - 17, 54, 34);
@@ -173,7 +179,6 @@ function drawGap(context, area, left, right, length, css) {
   context.textAlign = "center";
   context.fillText("no data", middle, height - 3);
   context.fillText(length, middle, height + 11);
-  context.restore();
 }
 
 function drawLimit(context, area, height, label, css) {

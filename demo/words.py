@@ -16,7 +16,10 @@ def count(many: int, one: str) -> str:
 
 
 def clock(time: datetime) -> str:
-    return f"{time:%H:%M:%S}" if time.second or time.microsecond else f"{time:%H:%M}"
+    """As exact as it needs to be: `02:48`, `02:48:10`, `02:48:10.25`."""
+    if time.microsecond:
+        return f"{time:%H:%M:%S.%f}".rstrip("0")
+    return f"{time:%H:%M:%S}" if time.second else f"{time:%H:%M}"
 
 
 def day(time: datetime) -> str:
@@ -55,7 +58,7 @@ def find_entries(record: Record) -> List[Entry]:
             if level != "normal":
                 found.append(_alert(channel, level, [row for _, row in group]))
     for (start, end), before, after in zip(record.gaps, record.segments, record.segments[1:]):
-        reason = f"The next reading is of {day(end)} {clock(end)}."
+        reason = f"Readings go on at {day(end)} {clock(end)}."
         if after[0]["uptime"] < before[-1]["uptime"]:
             reason += " The uptime counter began again."
         found.append(Entry(start, "gap", f"No data for {duration(end - start)}", reason))

@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -31,16 +32,14 @@ class ProcessedCsv(AbstractContextManager["ProcessedCsv"]):
 
     def __enter__(self) -> "ProcessedCsv":
         if self._path is not None:
-            try:
+            with self._one_line_errors():
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 handle, name = tempfile.mkstemp(
                     dir=self._path.parent, prefix=f".{self._path.name}."
                 )
-            except OSError as error:
-                raise SmartSensorError(f"{self._path}: {error.strerror}") from None
-            self._temporary = Path(name)
-            # mkstemp makes it private; the file is for whoever may read the folder.
-            os.chmod(name, 0o644)
+                self._temporary = Path(name)
+                # mkstemp makes it private; the file is for whoever may read the folder.
+                os.chmod(name, 0o644)
             self._file = os.fdopen(handle, "wb", buffering=1 << 20)
             self._file.write((",".join(self._columns) + "\n").encode())
         return self
@@ -52,7 +51,9 @@ class ProcessedCsv(AbstractContextManager["ProcessedCsv"]):
         traceback: TracebackType | None,
     ) -> None:
         if self._file is not None:
-            self._file.close()
+            # What is left to write of a file that is not wanted need not fit on the disk.
+            with suppress(OSError):
+                self._file.close()
         if self._temporary is not None:
             self._temporary.unlink(missing_ok=True)
 
@@ -60,16 +61,25 @@ class ProcessedCsv(AbstractContextManager["ProcessedCsv"]):
         """Append scored readings."""
         if self._file is not None:
             self._rows += len(readings)
-            readings.select(self._columns).write_csv(
-                self._file, include_header=False, datetime_format=RFC3339_FORMAT
-            )
+            with self._one_line_errors():
+                readings.select(self._columns).write_csv(
+                    self._file, include_header=False, datetime_format=RFC3339_FORMAT
+                )
 
     def publish(self) -> None:
         """Put the complete file in its place, in one step; an empty one never replaces anything."""
         if self._file is None or self._temporary is None or self._path is None or not self._rows:
             return
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._temporary.replace(self._path)
+        with self._one_line_errors():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._temporary.replace(self._path)
         self._temporary = None
+
+    @contextmanager
+    def _one_line_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise SmartSensorError(f"{self._path}: {error.strerror or error}") from None

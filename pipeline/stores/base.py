@@ -1,6 +1,6 @@
 """What every backend can do, and the values that go in and out. Callers never ask which it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -131,7 +131,11 @@ class Store(Protocol):
 
     def summary(self, selection: Range) -> dict[str, dict[str, Any]]: ...
 
-    def alerts(self, selection: Range, limit: int) -> pl.DataFrame: ...
+    def alerts(self, selection: Range, levels: Sequence[str], limit: int) -> pl.DataFrame:
+        """The newest `limit` readings of single channels at one of the levels.
+
+        Columns: timestamp, channel, level, value, zscore.
+        """
 
     def loads(self, limit: int) -> list[dict[str, Any]]: ...
 

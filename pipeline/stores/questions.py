@@ -1,7 +1,7 @@
 """The questions of the API in SQL: figures are computed by the database, with bound values."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -115,7 +115,7 @@ class Questions:
             channels = stored[0].channels if stored else ()
             return {c.name: self._channel_summary(connection, selection, c) for c in channels}
 
-    def alerts(self, selection: Range, limit: int) -> pl.DataFrame:
+    def alerts(self, selection: Range, levels: Sequence[str], limit: int) -> pl.DataFrame:
         """The newest `limit` red or yellow readings of single channels."""
         with self._reading() as connection:
             stored = self._rig(connection, selection.rig)
@@ -131,7 +131,7 @@ class Questions:
                     table.c[channel.zscore_column].label("zscore"),
                 )
                 .where(*self._within(table, selection))
-                .where(table.c[channel.alert_column].in_(("red", "yellow")))
+                .where(table.c[channel.alert_column].in_(levels))
                 for channel in stored[0].scored_channels
             ]
             union = sa.union_all(*parts).subquery()
