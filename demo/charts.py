@@ -86,7 +86,7 @@ def milliseconds(time: datetime) -> float:
 def value_axis(channel: Channel, values: List[float]) -> Tuple[float, float, Ticks]:
     """Ends and ticks; a limit is shown where it is no farther off than half of what values span."""
     low, high = min(values), max(values)
-    reach = (high - low) / 2 or 1.0
+    reach = (high - low) / 2 or 10.0
     near = [limit for limit in channel[3:5] if low - reach <= limit <= high + reach]
     low, high = min([low, *near]) - reach / 10, max([high, *near]) + reach / 10
     step = round_step((high - low) / 5)

@@ -5,7 +5,7 @@ import json
 import re
 from datetime import timedelta
 from string import Template
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from demo.charts import Chart, describe, draw_svg, make_chart, thinning
 from demo.readings import CHANNELS, Channel, Record, compute_kpis
@@ -18,7 +18,8 @@ MOST_ENTRIES = 100
 def build_page(record: Record, source: str, bundle: Optional[str]) -> str:
     """HTML of the readings; `bundle` is the code of Chart.js, None leaves the SVG as it is."""
     charts = [make_chart(channel, record) for channel in CHANNELS]
-    figures = [_figure(*both, record) for both in zip(CHANNELS, charts)]
+    canvas = '<div class="canvas"><canvas></canvas></div>' if bundle else ""
+    figures = [_figure(*both, record, canvas) for both in zip(CHANNELS, charts)]
     every = "each one drawn" if thinning(record) <= 4 else "lowest and highest of each run drawn"
     return Template(PAGE).substitute(
         style=STYLE,
@@ -38,23 +39,19 @@ def _tiles(kpis: Dict[str, Any], record: Record) -> List[str]:
     silence = timedelta(hours=kpis["gap_hours"])
     without = f"{duration(silence)} without data" if silence else "no silence"
     values = f"of {len(CHANNELS) * len(record.rows):,} values"
+    red, yellow = f"{kpis['alert_count']:,}", f"{kpis['warning_count']:,}"
+    running = f"{number(kpis['running_hours'])} h running in all"
+    facts = (
+        ("Average temperature", _figures((number(kpis["avg_temp"]), "°C")), _range(degrees)),
+        ("Average pressure", _figures((number(kpis["avg_pressure"]), "hPa")), _range(pressures)),
+        ("Alerts", _figures((red, "red"), (yellow, "yellow")), values),
+        ("Uptime", _figures((number(kpis["uptime_hours"]), "h")), running),
+        ("Readings", _figures((f"{kpis['total_records']:,}", "")), interval),
+        ("Gaps", _figures((f"{kpis['gap_count']:,}", "")), without),
+    )
     return [
-        _tile("Average temperature", _figures((number(kpis["avg_temp"]), "°C")), _range(degrees)),
-        _tile(
-            "Average pressure", _figures((number(kpis["avg_pressure"]), "hPa")), _range(pressures)
-        ),
-        _tile(
-            "Alerts",
-            _figures((f"{kpis['alert_count']:,}", "red"), (f"{kpis['warning_count']:,}", "yellow")),
-            values,
-        ),
-        _tile(
-            "Uptime",
-            _figures((number(kpis["uptime_hours"]), "h")),
-            f"{number(kpis['running_hours'])} h running in all",
-        ),
-        _tile("Readings", _figures((f"{kpis['total_records']:,}", "")), interval),
-        _tile("Gaps", _figures((f"{kpis['gap_count']:,}", "")), without),
+        f'<div class="panel tile"><h2>{label}</h2><p>{figures}</p><small>{note}</small></div>'
+        for label, figures, note in facts
     ]
 
 
@@ -62,15 +59,12 @@ def _range(found: Dict[str, float]) -> str:
     return f"{number(found['min'])} to {number(found['max'])}"
 
 
-def _figures(*pairs: Any) -> str:
+def _figures(*pairs: Tuple[str, str]) -> str:
+    """Value and unit; `red` and `yellow` are units with a colour."""
     return " ".join(f'<b class="{unit}">{value}</b> <span>{unit}</span>' for value, unit in pairs)
 
 
-def _tile(label: str, figures: str, note: str) -> str:
-    return f'<div class="panel tile"><h2>{label}</h2><p>{figures}</p><small>{note}</small></div>'
-
-
-def _figure(channel: Channel, chart: Chart, record: Record) -> str:
+def _figure(channel: Channel, chart: Chart, record: Record, canvas: str) -> str:
     drawn = (
         "every reading" if thinning(record) <= 4 else f"lowest and highest of {thinning(record)}"
     )
@@ -81,8 +75,7 @@ def _figure(channel: Channel, chart: Chart, record: Record) -> str:
         f"{channel.high:,g}</span></small>"
         f'<b title="latest">{latest}</b></figcaption>'
         f'<div role="img" aria-label="{describe(channel, record)}">'
-        f'<div class="plot">{draw_svg(chart)}</div>'
-        '<div class="canvas"><canvas></canvas></div></div></figure>'
+        f'<div class="plot">{draw_svg(chart)}</div>{canvas}</div></figure>'
     )
 
 

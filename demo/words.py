@@ -86,12 +86,12 @@ def _severity(channel: Channel, row: Row) -> Tuple[float, float]:
 def explain(channel: Channel, value: float, zscore: float) -> str:
     """One sentence: by how much it is beyond, and against what."""
     unit, score = channel.unit, f"z = {number(zscore, 2)}"
-    if value > channel.high:
-        beyond = number(value - channel.high)
-        return f"{beyond} {unit} above the high limit of {channel.high:,g} {unit}; {score}."
-    if value < channel.low:
-        beyond = number(channel.low - value)
-        return f"{beyond} {unit} below the low limit of {channel.low:,g} {unit}; {score}."
+    for limit, beyond, side in (
+        (channel.high, value - channel.high, "above the high"),
+        (channel.low, channel.low - value, "below the low"),
+    ):
+        if beyond > 0:
+            return f"{beyond:,.4g} {unit} {side} limit of {limit:,g} {unit}; {score}."
     for name, threshold in (("red", channel.red_zscore), ("yellow", YELLOW_ZSCORE)):
         if abs(zscore) > threshold:
             return f"{score}, beyond the {name} threshold of {threshold:g}."

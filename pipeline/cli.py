@@ -44,13 +44,15 @@ def run(arguments: Sequence[str]) -> None:
     except SmartSensorError as error:
         _errors.print(f"smart-sensor: {error}")
         sys.exit(2)
-    except KeyboardInterrupt:
-        _errors.print("smart-sensor: interrupted; what was not finished is not stored")
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nothing is left to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except SystemExit as stop:
+        # Typer makes exits of these two by itself.
+        if isinstance(stop.__context__, BrokenPipeError):
+            # The reader of our output has gone (`| head`): nothing is left to say.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        if stop.code == 130 and "etl" in arguments[:1]:
+            _errors.print("smart-sensor: interrupted; what was not finished is not stored")
+        raise
 
 
 @app.callback(invoke_without_command=True)
@@ -194,26 +196,35 @@ def simulate(
         return
     if output is None:
         raise SettingsError("simulate --rows needs a file to write: smart-sensor simulate FILE")
-    simulation.write_csv(
-        output,
-        rows,
-        interval=timedelta(seconds=interval),
-        start=beginning,
-        seed=seed,
-        fault_rate=fault_rate,
-    )
+    with _writing(output):
+        simulation.write_csv(
+            output,
+            rows,
+            interval=timedelta(seconds=interval),
+            start=beginning,
+            seed=seed,
+            fault_rate=fault_rate,
+        )
     _errors.print(f"{output}: {rows:,} rows")
 
 
 def _write(text: str, output: Path | None) -> None:
     if output is None:
         sys.stdout.write(text)
+        sys.stdout.flush()
         return
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
+    with _writing(output):
         output.write_bytes(text.encode())
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Make the file's folder; what goes wrong from here on is one line."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
-        raise SmartSensorError(f"{output}: {error.strerror}") from None
+        raise SmartSensorError(f"{path}: {error.strerror or error}") from None
 
 
 def _settings() -> Settings:

@@ -62,7 +62,7 @@ def compute_kpis(df: Any, *, rig: Rig | None = None) -> Kpis:
     step = _steps(frame).to_numpy()
     interval = round(_interval_s(rig, frame) * 1e6)
     silence = step[step > GAP_FACTOR * interval] - interval if interval else step[:0]
-    counter = next((channel for channel in rig.channels if channel.kind == "counter"), None)
+    counter = rig.uptime_channel
     return kpi_fields(
         rig,
         _aggregates(frame, rig),

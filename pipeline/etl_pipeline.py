@@ -43,10 +43,10 @@ def extract_data(
 ) -> Any:
     """The rows of a file (default: DATA_PATH, or the simulation where there is none).
 
-    Columns are named as the rig's channels; a column of which every value is a number or a time
-    has that type, any other stays text as written. Records with the wrong number of fields have
-    no place in a frame: they are counted in a warning (`run_etl` keeps them as rejects).
-    Raises SourceError.
+    Columns are named as the rig's channels; a channel of which every value is a number has that
+    type, everything else of a text file stays text as written. Records with the wrong number of
+    fields have no place in a frame: they are counted in a warning (`run_etl` keeps them as
+    rejects). Raises SourceError.
     """
     settings = settings or get_settings()
     rig = rig or configured_rig(settings)
@@ -56,7 +56,7 @@ def extract_data(
     if misshapen:
         logger.warning("%s: %d rows with the wrong number of fields", source.name, misshapen)
     rows = pl.concat([batch.rows for batch in batches]).drop("line")
-    return from_polars(_typed(rows), kind)
+    return from_polars(_typed(rows, rig), kind)
 
 
 def transform_data(df: Any, *, settings: Settings | None = None, rig: Rig | None = None) -> Any:
@@ -95,6 +95,8 @@ def load_data(
         )
     if "rig" not in frame.columns:
         frame = frame.with_columns(pl.lit(rig.name).alias("rig"))
+    if not isinstance(frame.schema["timestamp"], pl.Datetime):
+        raise SourceError("column timestamp holds no times; pass the frame through transform_data")
     digest = hashlib.sha256(frame.write_ipc(None).getvalue()).hexdigest()
     identity = SourceIdentity("frame", digest, rig, "{}")
     outcome = LoadOutcome(rows_read=len(frame), accepted=len(frame))
@@ -102,7 +104,7 @@ def load_data(
         for readings in frame.partition_by("rig", maintain_order=True):
             load.add_readings(readings)
         load.finish(outcome)
-    return SourceSummary("frame", "loaded", rows_read=len(frame), accepted=len(frame))
+    return SourceSummary("frame", "loaded", load.load_id, len(frame), len(frame))
 
 
 def run_etl(
@@ -193,7 +195,7 @@ def _load_source(
         ignored_columns=source.columns.ignored,
         kpis={
             name: tally.kpis(
-                outcome.moments[name],
+                outcome.accepted_moments[name],
                 # Which of several rigs a rejected row belongs to is not always known.
                 dict(outcome.rejected) if len(outcome.tallies) == 1 else None,
                 rig.interval_s,
@@ -245,16 +247,17 @@ def _default_source(settings: Settings, rig: Rig) -> Source:
     return simulation_source(rig)
 
 
-def _typed(rows: pl.DataFrame) -> pl.DataFrame:
-    """Columns of which every value is a number get that type."""
+def _typed(rows: pl.DataFrame, rig: Rig) -> pl.DataFrame:
+    """Channels of which every value is a number get that type."""
+    if rig.files.decimal != ".":
+        return rows
     typed = []
-    for column in rows.iter_columns():
-        if column.name != "timestamp" and column.dtype == pl.String:
-            number = column.cast(pl.Float64, strict=False)
-            typed.append(column if number.is_null().any() else number)
-        else:
-            typed.append(column)
-    return pl.DataFrame(typed)
+    for channel in rig.channels:
+        if rows.schema.get(channel.name) == pl.String:
+            number = rows[channel.name].cast(pl.Float64, strict=False)
+            if not number.is_null().any():
+                typed.append(number)
+    return rows.with_columns(typed)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.rig import Channel, Rig, convert
+from pipeline.rig import Channel, Rig, hours_in
 from pipeline.timestamps import from_microseconds
 
 # A silence longer than this many usual intervals is a gap.
@@ -29,7 +29,7 @@ def kpi_fields(
     """
     channels = {channel.name: _channel(channel, found, last) for channel in rig.channels}
     temperature, pressure = channels.get("temperature"), channels.get("pressure")
-    counter = next((channel for channel in rig.channels if channel.kind == "counter"), None)
+    counter = rig.uptime_channel
     total = found["total_records"]
     faulty = None if rejected is None else sum(rejected.values())
     return {
@@ -76,6 +76,4 @@ def _range(channel: dict[str, Any] | None) -> dict[str, float | None]:
 
 
 def _hours(value: float | None, counter: Channel) -> float | None:
-    if value is None or counter.unit in ("h", ""):
-        return value
-    return value * convert(1.0, counter.unit, "h")
+    return None if value is None else value * (hours_in(counter.unit) or 1.0)

@@ -209,6 +209,12 @@ class Rig(_Part):
         return tuple(channel for channel in self.channels if channel.scored)
 
     @property
+    def uptime_channel(self) -> Channel | None:
+        """The first counter of hours, or of another unit of time; cycles are not uptime."""
+        counters = (channel for channel in self.channels if channel.kind == "counter")
+        return next((channel for channel in counters if hours_in(channel.unit)), None)
+
+    @property
     def value_columns(self) -> tuple[str, ...]:
         """Columns of a reading after (rig, timestamp), in the order they are stored and written."""
         scored = self.scored_channels
@@ -248,6 +254,15 @@ def convert(value: float, unit: str, to_unit: str) -> float:
     Raises ValueError when a unit is unknown or the two measure different things.
     """
     return float(_converted(Fraction(value), unit, to_unit))
+
+
+@lru_cache(maxsize=64)
+def hours_in(unit: str) -> float | None:
+    """Hours that one unit of time has; None for a unit of anything else."""
+    try:
+        return 1.0 if unit == "h" else convert(1.0, unit, "h")
+    except ValueError:
+        return None
 
 
 def _converted(value: Fraction, unit: str, to_unit: str) -> Fraction:

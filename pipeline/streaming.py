@@ -5,6 +5,7 @@ import polars as pl
 from pipeline.quality import judge
 from pipeline.rig import Rig
 from pipeline.scoring import Moments, score
+from pipeline.sources.base import Batch
 from pipeline.sources.frame import FrameSource
 from pipeline.stores.base import SourceIdentity, Store
 
@@ -21,12 +22,41 @@ class LiveWriter:
         self._rig = rig
         self._identity = SourceIdentity(source, None, rig, "{}")
         self._load_id = store.begin_live(self._identity)
-        known = store.baseline(rig.name) or {}
-        self._moments = {c.name: known.get(c.name, Moments()) for c in rig.channels}
+        self._moments: dict[str, dict[str, Moments]] = {}
 
     def write(self, rows: pl.DataFrame) -> None:
         """Check, score and store rows with the columns of a file of the rig."""
         for batch in FrameSource(rows, self._rig).batches():
             readings, rejects = judge(batch, self._rig)
-            scored = score(readings, self._moments, self._rig)
-            self._store.append(self._load_id, self._identity, scored, rejects)
+            first = readings.select(pl.struct("rig", "timestamp").is_first_distinct()).to_series()
+            repeated = _repeated(readings.filter(~first), batch)
+            scored = [
+                score(part, self._moments_of(part["rig"][0]), self._rig)
+                for part in readings.filter(first).partition_by("rig", maintain_order=True)
+            ]
+            self._store.append(
+                self._load_id,
+                self._identity,
+                pl.concat(scored) if scored else readings,
+                pl.concat([rejects, repeated]),
+            )
+
+    def _moments_of(self, rig: str) -> dict[str, Moments]:
+        if rig not in self._moments:
+            known = self._store.baseline(rig) or {}
+            self._moments[rig] = {c.name: known.get(c.name, Moments()) for c in self._rig.channels}
+        return self._moments[rig]
+
+
+def _repeated(readings: pl.DataFrame, batch: Batch) -> pl.DataFrame:
+    """Rejects of readings whose time another one, sent together with them, has already."""
+    # Lines of a frame are positions, from 1.
+    raw = batch.raw([line - 1 for line in readings["line"]])
+    return readings.select(
+        "line",
+        "rig",
+        "timestamp",
+        reason=pl.lit("duplicate_timestamp"),
+        detail=pl.lit("an earlier row has this time"),
+        raw=pl.Series(raw, dtype=pl.String),
+    )

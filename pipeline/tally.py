@@ -24,7 +24,7 @@ class Tally:
         self._levels: Counter[str] = Counter()
         self._steps: Counter[int] | None = Counter()
         self._gained = 0.0
-        self._counter = next((c.name for c in rig.channels if c.kind == "counter"), None)
+        self._counter = rig.uptime_channel
         self._last: dict[str, float | None] = {}
         self._last_counter: float | None = None
         self._first_time: int | None = None
@@ -38,7 +38,7 @@ class Tally:
             for level, count in counts.iter_rows():
                 self._levels[f"{channel.name} {level}"] += count
         if self._counter:
-            self._add_gain(scored[self._counter].drop_nulls())
+            self._add_gain(scored[self._counter.name].drop_nulls())
         self._add_steps(scored["timestamp"].dt.epoch("us"))
         self._last = {channel.name: scored[channel.name][-1] for channel in self._rig.channels}
 

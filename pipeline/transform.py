@@ -25,13 +25,16 @@ from pipeline.tally import Tally
 
 Outliers = Literal["flag", "reject"]
 Progress = Callable[[int], None]
+# rig -> channel -> moments
+RigMoments = dict[str, dict[str, Moments]]
 
 
 class Transformed(AbstractContextManager["Transformed"]):
     """The outcome of a transform; a context manager that gives its disk space back.
 
     `readings()` first, then `rejects()`: outliers become known while readings are scored.
-    `rejected` counts by reason; it and `tallies` (by rig) are complete after `readings()`.
+    `rejected` counts by reason; it, `tallies` (by rig) and `accepted_moments` are complete after
+    `readings()`. `moments` are those that the z-scores are made with, outliers included.
     """
 
     def __init__(self, source: Source, rig: Rig, outliers: Outliers) -> None:
@@ -39,7 +42,8 @@ class Transformed(AbstractContextManager["Transformed"]):
         self.rows_read = 0
         self.accepted = 0
         self.rejected: Counter[str] = Counter()
-        self.moments: dict[str, dict[str, Moments]] = {}
+        self.moments: RigMoments = {}
+        self.accepted_moments: RigMoments = {}
         self.tallies: dict[str, Tally] = {}
         self._source = source
         self._outliers = outliers
@@ -67,6 +71,7 @@ class Transformed(AbstractContextManager["Transformed"]):
                 red = scored.select(is_outlier(self.rig)).to_series()
                 self._reject_late(piece, scored.filter(red), "outlier", "a red z-score")
                 scored = scored.filter(~red)
+                _add_moments(self.accepted_moments, piece.rig, scored, self.rig)
             self.accepted += len(scored)
             if len(scored):
                 self.tallies.setdefault(piece.rig, Tally(self.rig)).add(scored)
@@ -104,11 +109,9 @@ class Transformed(AbstractContextManager["Transformed"]):
 
     def _measure(self) -> None:
         for piece in self._pieces:
-            found = measure(self._without_duplicates(piece), self.rig)
-            known = self.moments.setdefault(piece.rig, {name: Moments() for name in found})
-            self.moments[piece.rig] = {
-                name: known[name].merged(moments) for name, moments in found.items()
-            }
+            _add_moments(self.moments, piece.rig, self._without_duplicates(piece), self.rig)
+        # Where outliers are rejected, what is left of the readings is measured on the way.
+        self.accepted_moments = {} if self._outliers == "reject" else self.moments
 
     def _without_duplicates(self, piece: Piece) -> pl.DataFrame:
         frame = self._kept[piece.number]
@@ -146,10 +149,15 @@ class Transformed(AbstractContextManager["Transformed"]):
             places = batch.rows.select("line").with_row_index("place")
             for late in wanted.pop(number, []):
                 rejects = self._late[late].join(places, on="line", maintain_order="left")
+                if rejects["place"].has_nulls():
+                    raise self._changed()
                 raw = pl.Series("raw", batch.raw(rejects["place"].to_list()), dtype=pl.String)
                 yield rejects.with_columns(raw).select(list(REJECT_SCHEMA))
         if wanted:
-            raise SourceError(f"{self._source.name}: changed while it was read; load it again")
+            raise self._changed()
+
+    def _changed(self) -> SourceError:
+        return SourceError(f"{self._source.name}: changed while it was read; load it again")
 
 
 def transform(
@@ -171,6 +179,12 @@ def transform(
         outcome.__exit__(None, None, None)
         raise
     return outcome
+
+
+def _add_moments(total: RigMoments, name: str, readings: pl.DataFrame, rig: Rig) -> None:
+    found = measure(readings, rig)
+    known = total.get(name, {})
+    total[name] = {c: known.get(c, Moments()).merged(moments) for c, moments in found.items()}
 
 
 def _by_rig(readings: pl.DataFrame) -> list[pl.DataFrame]:

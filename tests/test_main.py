@@ -2,20 +2,19 @@
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page
 
+import main
 from pipeline import simulate
 from tests.dashboard import made
 from tests.dashboard.conftest import Asked, asked
 from tests.services.browser import OpenPage, assert_quiet, canvas_ink
-from tests.services.server import MAIN, run_until_exit
+from tests.services.server import MAIN
 
-NO_SIMULATION = (*MAIN, "--no-simulate")
 OWN = "The database holds readings of your own: no simulation is added to them."
 POINTS = (
     "id => window.smartSensor.charts[id].data.datasets[0].data.filter(p => p.y !== null).length"
@@ -36,6 +35,15 @@ def shown(first_run: Asked, page: Page) -> Page:
     return page
 
 
+def wait_for_readings(server: Asked, least: int) -> int:
+    """Wait until so many are stored; returns how many there are."""
+    deadline = time.monotonic() + 12
+    while (found := server.json("/api/kpis")["total_records"]) < least:
+        assert time.monotonic() < deadline, f"{found} readings"
+        time.sleep(0.1)
+    return int(found)
+
+
 def test_it_says_where_it_is(first_run: Asked) -> None:
     assert f"http://localhost:{first_run.server.port}/" in first_run.server.log
     assert "Ctrl+C" in first_run.server.log
@@ -47,22 +55,6 @@ def test_the_page_is_at_two_addresses(first_run: Asked) -> None:
     assert first.status_code == 200
     assert first.text == first_run.get("/dashboard").text
     assert first_run.client.head("/").status_code == 200
-
-
-def test_the_simulation_adds_a_reading_every_two_seconds(first_run: Asked) -> None:
-    sample = 100
-    deadline = time.monotonic() + 12
-    while first_run.json("/api/kpis")["total_records"] < sample + 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    rows = first_run.sql("SELECT timestamp FROM sensor_data ORDER BY timestamp")
-    times = [microseconds / 1e6 for (microseconds,) in rows]
-    steps = [after - before for before, after in zip(times[sample:], times[sample + 1 :])]  # noqa: B905  # one shorter
-    assert all(1.9 < step < 3 for step in steps), steps
-    assert abs(times[-1] - time.time()) < 4
-    # One row of the ledger, however many readings.
-    loads = [(load["source"], load["status"]) for load in first_run.json("/api/loads")["loads"]]
-    assert loads == [("simulation", "live"), ("simulation", "complete")]
 
 
 def test_the_page_shows_charts_and_figures(first_run: Asked, shown: Page) -> None:
@@ -108,42 +100,69 @@ def test_the_page_fits_everywhere(
     assert_quiet(page)
 
 
+def test_the_simulation_adds_a_reading_every_two_seconds(first_run: Asked) -> None:
+    sample = 100
+    wait_for_readings(first_run, sample + 3)
+    rows = first_run.sql("SELECT timestamp FROM sensor_data ORDER BY timestamp")
+    times = [microseconds / 1e6 for (microseconds,) in rows]
+    steps = [after - before for before, after in zip(times[sample:], times[sample + 1 :])]  # noqa: B905  # one shorter
+    assert all(1.9 < step < 3 for step in steps), steps
+    assert abs(times[-1] - time.time()) < 4
+    # One row of the ledger, however many readings.
+    loads = [(load["source"], load["status"]) for load in first_run.json("/api/loads")["loads"]]
+    assert loads == [("simulation", "live"), ("simulation", "complete")]
+
+
 def test_the_sample_ends_now_and_is_added_once(tmp_path: Path) -> None:
-    before = datetime.now(UTC)
-    server = asked(tmp_path, *NO_SIMULATION)
-    first = next(server).json("/api/rigs")["rigs"][0]
-    last = datetime.fromisoformat(first["last_timestamp"])
-    assert before - timedelta(seconds=1) <= last <= datetime.now(UTC)
-    assert last - datetime.fromisoformat(first["first_timestamp"]) == simulate.SAMPLE_SPAN
-    assert first["total_records"] == 100
-    time.sleep(2.5)
+    started = time.time()
+    server = asked(tmp_path, *MAIN)
+    first = next(server)
+    ready = time.time()
+    total = wait_for_readings(first, 101)
     next(server, None)
-    # The second time, and nothing has come in between.
-    server = asked(tmp_path, *NO_SIMULATION)
-    again = next(server)
-    assert again.json("/api/rigs")["rigs"] == [first]
-    values = again.sql("SELECT temperature, pressure, uptime FROM sensor_data ORDER BY timestamp")
+    server = asked(tmp_path, *MAIN)
+    second = next(server)
+    assert total < wait_for_readings(second, total + 1) < total + 5
+    assert OWN not in second.server.log
+    rows = second.sql(
+        "SELECT timestamp, temperature, pressure, uptime FROM sensor_data ORDER BY timestamp"
+    )
     sample = simulate.sample()
-    assert values == [(each.temperature, each.pressure, each.uptime) for each in sample]
-    assert len(again.json("/api/loads")["loads"]) == 1
+    assert [row[1:] for row in rows[:100]] == [
+        (each.temperature, each.pressure, each.uptime) for each in sample
+    ]
+    seconds = [row[0] / 1e6 for row in rows[:100]]
+    assert started - 1 <= seconds[-1] <= ready
+    assert seconds[-1] - seconds[0] == simulate.SAMPLE_SPAN.total_seconds()
+    loads = [(load["source"], load["status"]) for load in second.json("/api/loads")["loads"]]
+    live = ("simulation", "live")
+    assert loads == [live, live, ("simulation", "complete")]
     next(server, None)
 
 
-def test_nothing_is_added_to_somebodys_own_readings(tmp_path: Path) -> None:
-    database = tmp_path / "readings.db"
+def test_nothing_is_added_where_nobody_wants_it(tmp_path: Path) -> None:
+    """To somebody's own readings, or with --no-simulate."""
+    database = tmp_path / "own.db"
     made.load(database, made.plain_csv(tmp_path / "own.csv", 5))
-    server = asked(tmp_path, *MAIN, database=database)
-    own = next(server)
+    own = asked(tmp_path, *MAIN, database=database)
+    still = asked(tmp_path, *MAIN, "--no-simulate")
+    with_own, without = next(own), next(still)
     time.sleep(2.5)
-    assert own.json("/api/kpis")["total_records"] == 5
-    assert [load["accepted"] for load in own.json("/api/loads")["loads"]] == [5]
-    assert OWN in own.server.log
-    next(server, None)
+    assert with_own.json("/api/kpis")["total_records"] == 5
+    assert [load["accepted"] for load in with_own.json("/api/loads")["loads"]] == [5]
+    assert OWN in with_own.server.log
+    assert without.json("/api/kpis")["total_records"] == 100
+    assert len(without.json("/api/loads")["loads"]) == 1
+    assert OWN not in without.server.log
+    next(own, None)
+    next(still, None)
 
 
-def test_a_word_that_it_does_not_know_is_bad_use(tmp_path: Path) -> None:
-    done = run_until_exit(tmp_path / "readings.db", *MAIN, "--simulat")
-    assert done.returncode == 2
-    assert "--simulat" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not (tmp_path / "readings.db").exists()
+def test_a_word_that_it_does_not_know_is_bad_use(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["main.py", "--simulat"])
+    with pytest.raises(SystemExit) as stopped:
+        main.main()
+    assert stopped.value.code == 2
+    assert "--simulat" in capsys.readouterr().err

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from pipeline.errors import RigError
 from pipeline.rig import Rig
 from pipeline.stores.base import LoadOutcome, SourceIdentity
-from pipeline.stores.schema import Schema
+from pipeline.stores.schema import Moment, Schema
 
 # Nobody who is further behind than this resumes: they read everything again.
 _CHANGES_KEPT = 100_000
@@ -107,8 +107,12 @@ class Ledger:
             .values(
                 rows_read=loads.c.rows_read + rows,
                 accepted=loads.c.accepted + rows,
-                first_timestamp=sa.case((earlier, first), else_=loads.c.first_timestamp),
-                last_timestamp=sa.case((later, last), else_=loads.c.last_timestamp),
+                first_timestamp=sa.case(
+                    (earlier, sa.literal(first, Moment)), else_=loads.c.first_timestamp
+                ),
+                last_timestamp=sa.case(
+                    (later, sa.literal(last, Moment)), else_=loads.c.last_timestamp
+                ),
                 finished_at=datetime.now(UTC),
             )
         )

@@ -99,7 +99,7 @@ class Questions:
             found = self._aggregates(connection, selection, rig)
             if not found["total_records"]:
                 return None
-            counter = next((c for c in rig.channels if c.kind == "counter"), None)
+            counter = rig.uptime_channel
             return kpi_fields(
                 rig,
                 found,

@@ -1,6 +1,8 @@
 """Servers that the tests of the dashboard ask."""
 
+import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,8 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from dashboard.app import create_dashboard
 from tests.dashboard import made
-from tests.services.server import Server, running_server
+from tests.services.server import Server, running_server, settings_for
 
 
 @dataclass
@@ -47,6 +50,22 @@ def asked(folder: Path, *command: str, **options: Any) -> Iterator[Asked]:
     with running_server(folder, *command, **options) as server:
         with httpx.Client(base_url=server.url, timeout=30.0) as client:
             yield Asked(server, client)
+
+
+def dashboard_page(folder: Path, **settings: Any) -> str:
+    """The page's HTML as this process makes it."""
+    app = create_dashboard(settings_for(folder / "page.db", **settings))
+
+    async def ask() -> str:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            return (await client.get("/dashboard")).text
+
+    # In a thread of its own: beside a browser no other event loop can run.
+    with ThreadPoolExecutor(1) as threads:
+        text = threads.submit(asyncio.run, ask()).result()
+    app.state.context.store.close()
+    return text
 
 
 @pytest.fixture(scope="session")

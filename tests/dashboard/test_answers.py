@@ -205,6 +205,17 @@ def test_a_reading_of_another_process_is_in_the_next_answer(written: Asked) -> N
             assert written.json("/api/trends")["temperatures"][-1] == 95.5
 
 
+def test_a_normal_reading_between_two_red_ones_parts_them(written: Asked) -> None:
+    """However near they are: live readings may come much faster than the rig's usual interval."""
+    first = made.START + timedelta(hours=2)
+    with made.live_writer(written.database) as writer:
+        writer.write(made.live_rows(first, [95.0, 95.0, 50.0, 95.0, 50.0]))
+    start = first.isoformat()
+    for level in ({}, {"level": "red"}):
+        found = written.json("/api/alerts", start=start, **level)["alerts"]
+        assert [(alert["level"], alert["count"]) for alert in found] == [("red", 1), ("red", 2)]
+
+
 def test_a_load_of_another_process_is_in_the_next_answer(written: Asked, tmp_path: Path) -> None:
     ledger = written.json("/api/loads")["loads"]
     total = written.json("/api/health")["rows"]

@@ -1,11 +1,10 @@
 """Starting the dashboard in each of the ways that the README names, and failing to."""
 
-import asyncio
 import re
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,11 +15,11 @@ import dashboard.app
 from dashboard import pages
 from dashboard.app import create_dashboard, listen, or_exit
 from pipeline.errors import SettingsError
+from pipeline.settings import Settings
 from tests.dashboard import made
-from tests.dashboard.conftest import Asked
+from tests.dashboard.conftest import Asked, dashboard_page
 from tests.services.server import (
     DASHBOARD,
-    MAIN,
     free_port,
     run_until_exit,
     settings_for,
@@ -56,7 +55,7 @@ def test_the_dashboard_starts(tmp_path: Path, way: str) -> None:
 # What cannot start says so in one line
 
 
-def assert_one_line(code: int, out: str, err: str, *words: str) -> None:
+def assert_one_line(code: object, out: str, err: str, *words: str) -> None:
     assert code == 2, err
     assert out == ""
     assert err.startswith("smart-sensor: ")
@@ -68,7 +67,6 @@ def assert_one_line(code: int, out: str, err: str, *words: str) -> None:
 @pytest.mark.parametrize(
     ("command", "settings", "words"),
     [
-        pytest.param(DASHBOARD, {"PORT": "http"}, ["PORT=http", "0 to 65535"], id="app.py"),
         pytest.param(
             UVICORN,
             {"TABLE_NAME": 'x"; DROP TABLE y'},
@@ -81,7 +79,6 @@ def assert_one_line(code: int, out: str, err: str, *words: str) -> None:
             ["DATABASE_URL=mysql://***@localhost", "sqlite:///"],
             id="serve",
         ),
-        pytest.param(MAIN, {"RIG_FILE": "rigs/none.toml"}, ["none.toml", "propulsion"], id="main"),
     ],
 )
 def test_a_wrong_setting_is_one_line(
@@ -92,10 +89,30 @@ def test_a_wrong_setting_is_one_line(
     assert "hunter2" not in done.stderr
 
 
-def test_a_database_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
+def a_folder_for_a_database(tmp_path: Path) -> Settings:
     (tmp_path / "readings.db").mkdir()
-    done = run_until_exit(tmp_path / "readings.db", *DASHBOARD)
-    assert_one_line(done.returncode, done.stdout, done.stderr, "readings.db", "cannot be opened")
+    return settings_for(tmp_path / "readings.db")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (lambda path: settings_for(path / "x.db", port="http"), ["PORT=http", "0 to 65535"]),
+        (lambda path: settings_for(path / "x.db", rig_file="none.toml"), ["none.toml", "static"]),
+        (a_folder_for_a_database, ["readings.db", "cannot be opened"]),
+    ],
+    ids=["port", "rig file", "database"],
+)
+def test_what_is_wrong_is_said_before_anything_is_served(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    settings: Callable[[Path], Settings],
+    words: list[str],
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        or_exit(lambda: create_dashboard(settings(tmp_path)))
+    written = capsys.readouterr()
+    assert_one_line(stopped.value.code, written.out, written.err, *words)
 
 
 @pytest.fixture
@@ -192,21 +209,16 @@ def test_every_file_of_the_page_is_there(house: Asked) -> None:
             assert (pages.STATIC / name).is_file(), f"{module.name} imports {name}"
 
 
-def page_of(tmp_path: Path, **settings: object) -> str:
-    app = create_dashboard(settings_for(tmp_path / "readings.db", **settings))
-
-    async def ask() -> str:
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
-            return (await client.get("/dashboard")).text
-
-    text = asyncio.run(ask())
-    app.state.context.store.close()
-    return text
+def test_static_files_are_asked_for_again_and_sent_only_when_they_differ(house: Asked) -> None:
+    first = house.get("/static/main.js")
+    assert first.headers["cache-control"] == "no-cache"
+    again = house.client.get("/static/main.js", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["cache-control"] == "no-cache"
 
 
 def test_the_page_knows_its_settings(tmp_path: Path) -> None:
-    page = page_of(tmp_path, dashboard_refresh_interval=7)
+    page = dashboard_page(tmp_path, dashboard_refresh_interval=7)
     assert 'data-refresh-interval="7"' in page
     assert "{{" not in page
     assert "{%" not in page
@@ -215,8 +227,8 @@ def test_the_page_knows_its_settings(tmp_path: Path) -> None:
 def test_without_charts_the_page_says_what_to_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "pip install" not in page_of(tmp_path)
+    assert "pip install" not in dashboard_page(tmp_path)
     monkeypatch.setattr(pages, "STATIC", tmp_path)
-    page = page_of(tmp_path)
+    page = dashboard_page(tmp_path)
     assert "pip install" in page
     assert "/static/vendor/" not in page

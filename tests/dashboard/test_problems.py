@@ -85,6 +85,7 @@ def test_a_malformed_filter_is_a_bad_request(
         ("/api/trends?points=", ["points"]),
         ("/api/alerts?limit=0", ["limit", "0"]),
         ("/api/alerts?limit=-1", ["limit"]),
+        ("/api/alerts?level=normal", ["level", "normal", "yellow", "red"]),
         ("/api/loads?limit=1001", ["limit", "1001"]),
         ("/api/download?format=xlsx", ["format", "xlsx", "csv"]),
     ],

@@ -1,202 +1,239 @@
-"""The demo runs with nothing but the standard library, and its page needs nothing else."""
+"""The command: what it needs, what it writes, where it serves, and how it says what is wrong."""
 
 import ast
-import re
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.services.browser import assert_quiet, canvas_ink
+from tests.conftest import ROOT
+from tests.demo.process import HEADER, ROW, command, csv_file, page_of, run, with_bundle
+from tests.services.server import free_port
 
-ROOT = Path(__file__).parents[2]
-DEMO = ROOT / "demo" / "run_demo.py"
-SAMPLE = ROOT / "data" / "simulated_processed.csv"
-HEADER = "timestamp,temperature,pressure,uptime,temperature_alert,pressure_alert\n"
-ROW = "2025-07-13T00:00:00Z,50,1000,1,normal,normal\n"
-
-
-def run(*arguments: object, script: Path = DEMO) -> subprocess.CompletedProcess[str]:
-    """The demo without site packages, in Python's isolated mode."""
-    command = [sys.executable, "-I", "-S", str(script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+DEMO = sorted((ROOT / "demo").glob("*.py"))
+HIGHEST_PORT = 65535
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """A copy of the demo and its sample without the chart libraries."""
-    for name in ("demo", "data"):
-        shutil.copytree(ROOT / name, tmp_path / "tree" / name)
-    return tmp_path / "tree"
-
-
-@pytest.fixture
-def svg_page(tree: Path) -> Path:
-    page = tree / "page.html"
-    assert run("--output", page, script=tree / "demo" / "run_demo.py").returncode == 0
-    return page
-
-
-def test_imports_only_the_standard_library() -> None:
-    nodes = list(ast.walk(ast.parse(DEMO.read_text())))
-    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
-    assert names <= sys.stdlib_module_names | {name for name in names if name.startswith("http.")}
+@pytest.mark.parametrize("path", DEMO, ids=lambda path: path.name)
+def test_imports_are_of_the_standard_library(path: Path) -> None:
+    roots: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            roots |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None, "imported from the folder"
+            roots.add(node.module.split(".")[0])
+    assert roots - set(sys.stdlib_module_names) <= {"demo"}
 
 
 def test_runs_on_python_3_8() -> None:
-    vermin = Path(sys.executable).with_name("vermin")
-    command = [str(vermin), "-t=3.8-", "--violations", str(DEMO)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stdout
+    vermin = shutil.which("vermin", path=str(Path(sys.executable).parent))
+    assert vermin is not None
+    options = ("--eval-annotations", "-t=3.8-", "--violations")
+    done = subprocess.run([vermin, *options, *DEMO], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
-def test_subscripts_no_built_in_type() -> None:
-    """`list[str]` parses under Python 3.8, and fails when it is run."""
-    for node in ast.walk(ast.parse(DEMO.read_text())):
-        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
-            assert node.value.id not in {"list", "dict", "tuple", "set", "type", "frozenset"}
-
-
-def test_page_without_libraries_draws_the_same_data_as_svg(svg_page: Path) -> None:
-    text = svg_page.read_text()
-    assert "<canvas" not in text
-    assert "<script" not in text
-    # One line a channel, in two parts: the gap is a gap.
-    lines = re.findall(r"<path class='line (\w+)' d='([^']*)'", text)
-    assert [name for name, _ in lines] == ["temperature", "pressure"]
-    for _, path in lines:
-        assert path.count("M") == 2
-        assert path.count("L") == 98
-
-
-def test_page_names_no_other_file_or_host(svg_page: Path) -> None:
-    text = svg_page.read_text()
-    assert not re.search(r"""(src|href)=(?!["']?data:)\S""", text)
-    assert "http:" not in text
-    assert "https:" not in text
-
-
-def test_libraries_are_inlined_and_cannot_end_their_script(tree: Path) -> None:
-    vendor = tree / "dashboard" / "static" / "vendor"
-    vendor.mkdir(parents=True)
-    (vendor / "charts.bundle.min.js").write_text("var a = '</script>';")
-    page = tree / "page.html"
-    assert run("--output", page, script=tree / "demo" / "run_demo.py").returncode == 0
-    text = page.read_text()
-    assert r"var a = '<\/script>';" in text
-    assert text.count("<canvas") == 2
-
-
-def test_key_figures_are_those_of_the_sample(svg_page: Path) -> None:
-    tiles = re.findall(
-        r"<p class=value>(.*?) <small>.*?</small></p><p class=note>(.*?)</p>", svg_page.read_text()
-    )
-    assert tiles == [
-        ("60.1", "28.6 to 84.3"),
-        ("1,018.2", "934.0 to 1,108.0"),
-        ("5", "4 yellow"),
-        ("4.9", "9.8 h running"),
-        ("100", "1 gap, 2 h"),
+@pytest.mark.parametrize("path", DEMO, ids=lambda path: path.name)
+def test_no_built_in_type_is_subscripted(path: Path) -> None:
+    names = [
+        node.value.id
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)
     ]
+    assert {"dict", "frozenset", "list", "set", "tuple", "type"} & set(names) == set()
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (None, "No such file"),
-        (b"", "is empty"),
-        (HEADER.encode(), "no rows"),
-        (b"timestamp,temperature\n", "no pressure, uptime"),
-        (b"\xff\xfe\x00", "not a CSV file in UTF-8"),
-        ((HEADER + "soon,50,1000,1,normal,normal\n").encode(), "line 2: timestamp='soon'"),
-        ((HEADER + ROW.replace("50", "warm")).encode(), "line 2: temperature='warm'"),
-        ((HEADER + ROW + ROW.replace("1000", "nan")).encode(), "line 3: pressure='nan'"),
-        ((HEADER + ROW.replace("normal", "odd", 1)).encode(), "temperature_alert='odd'"),
-        ((HEADER + "2025-07-13T00:00:00Z,50\n").encode(), "line 2: pressure=None"),
-    ],
-    ids=[
-        "missing",
-        "empty",
-        "header only",
-        "columns",
-        "binary",
-        "time",
-        "number",
-        "nan",
-        "level",
-        "short row",
-    ],
-)
-def test_bad_file_is_one_clear_line(tmp_path: Path, content: bytes | None, said: str) -> None:
-    path = tmp_path / "readings.csv"
-    if content is not None:
-        path.write_bytes(content)
-    found = run("--csv", path, "--output", tmp_path / "page.html")
-    assert found.returncode == 2
-    assert found.stderr.count("\n") == 1
-    assert str(path) in found.stderr
-    assert said in found.stderr
-    assert not (tmp_path / "page.html").exists()
+def test_output_is_written_and_nothing_else(tmp_path: Path) -> None:
+    """From any folder; the page names no other address."""
+    done = run("--output", "page.html", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("page.html: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 
-def test_text_of_the_file_is_text_on_the_page(tmp_path: Path) -> None:
-    path = tmp_path / "<img src=x onerror=alert(1)>.csv"
-    path.write_text(HEADER + ROW)
-    assert run("--csv", path, "--output", tmp_path / "page.html").returncode == 0
-    assert "<img" not in (tmp_path / "page.html").read_text()
+def test_an_installed_wheel_has_its_own_places(bare: Path, tmp_path: Path) -> None:
+    """The sample lies elsewhere, the bundle in the same place."""
+    data = bare / "pipeline" / "_bundled" / "data"
+    data.parent.mkdir(parents=True)
+    (bare / "data").rename(data)
+    page = page_of(with_bundle(bare, "fake();"), tmp_path)
+    assert "100 readings" in page
+    assert "<script>fake();</script>" in page
 
 
-def test_serves_on_the_next_free_port_until_interrupted(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        command = [sys.executable, "-I", "-S", str(DEMO), "--no-browser", "--port", str(port)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        said = process.stdout.readline()
-        address = re.search(r"http://127\.0\.0\.1:(\d+)/", said)
-        assert address is not None, said
-        assert int(address[1]) > port
-        assert "Ctrl+C" in said
-        with urllib.request.urlopen(address[0], timeout=10) as answer:  # noqa: S310  # loopback
-            assert b"Smart Sensor demo" in answer.read()
+@contextmanager
+def serving(*arguments: object, **options: Any) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The address that the demo prints, and its process."""
+    process = subprocess.Popen(
+        command(ROOT, *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.endswith("  (Ctrl+C stops it)\n"), process.communicate(timeout=10)
+            yield line.split()[3], process
+        finally:
+            process.kill()
+
+
+def get(address: str) -> tuple[Any, bytes]:
+    with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310  # always http
+        return answer.headers, answer.read()
+
+
+def port_of(address: str) -> int:
+    return int(address.rstrip("/").rsplit(":", 1)[1])
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Of a demo with the sample."""
+    with serving("--no-browser", "--port", free_port()) as (found, _):
+        yield found
+
+
+def test_served_page_is_the_written_one(address: str, tmp_path: Path) -> None:
+    headers, body = get(address)
+    assert body.decode() == page_of(ROOT, tmp_path)
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+    assert headers["Content-Length"] == str(len(body))
+
+
+def test_head_is_answered_without_the_page(address: str) -> None:
+    with socket.create_connection(("127.0.0.1", port_of(address)), timeout=10) as connection:
+        connection.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert b" 200 " in answer
+    assert answer.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("path", ["run_demo.py", "../pyproject.toml", "data/"])
+def test_nothing_but_the_page_is_served(address: str, path: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        get(address + path)
+    raised.value.close()
+    assert raised.value.code == 404
+
+
+def test_an_idle_connection_keeps_nobody_waiting(address: str) -> None:
+    with socket.create_connection(("127.0.0.1", port_of(address))):
+        assert get(address)[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8")
+def test_only_this_machine_is_served(address: str) -> None:
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", port_of(address)), timeout=5)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl+C is sent in another way there")
+def test_ctrl_c_ends_it_cleanly() -> None:
+    with serving("--no-browser", "--port", free_port()) as (_, process):
         process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=10)
-    assert process.returncode == 0
-    assert "Stopped" in rest
+        out, err = process.communicate(timeout=10)
+        assert (process.returncode, out.strip(), err) == (0, "Stopped.", "")
 
 
-def test_impossible_port_is_one_clear_line() -> None:
-    found = run("--no-browser", "--port", "65536")
-    assert found.returncode == 2
-    assert "no free port" in found.stderr
-    assert found.stderr.count("\n") == 1
+def test_a_port_that_is_taken_is_passed_over() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with serving("--no-browser", "--port", port) as (address, _):
+            assert port < port_of(address) <= port + 100
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_file_works_offline_in_a_browser(tmp_path: Path, open_page, scheme: str) -> None:  # type: ignore[no-untyped-def]
-    file = tmp_path / "demo.html"
-    assert run("--output", file).returncode == 0
-    page = open_page(color_scheme=scheme, viewport={"width": 390, "height": 844})
-    page.context.set_offline(True)
-    page.goto(file.as_uri())
-    for channel in ("temperature", "pressure"):
-        assert canvas_ink(page, f"#{channel}") > 0
-        points = page.evaluate(f"smartSensor.charts.{channel}.data.datasets[0].data.length")
-        assert points == 101  # 100 readings, and one empty point for the gap
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert_quiet(page)
+@pytest.mark.skipif(os.name == "nt", reason="BROWSER names a script")
+def test_a_browser_is_opened(tmp_path: Path) -> None:
+    """And sees the page: the server is up before."""
+    seen, browser = tmp_path / "seen", tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {seen}.new && mv {seen}.new {seen}\n')
+    browser.chmod(0o755)
+    environment = {**os.environ, "BROWSER": f"{browser} %s"}
+    with serving("--port", free_port(), env=environment) as (address, _):
+        deadline = time.monotonic() + 10
+        while not seen.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert seen.read_text().strip() == address
 
 
-def test_svg_page_works_in_a_browser(svg_page: Path, page) -> None:  # type: ignore[no-untyped-def]
-    page.goto(svg_page.as_uri())
-    assert page.locator("svg[role=img]").count() == 2
-    assert page.locator("path.mark.red").first.is_visible()
-    assert_quiet(page)
+def assert_one_line(arguments: tuple[object, ...], expected: str, tree: Path = ROOT) -> None:
+    done = run("--no-browser", *arguments, tree=tree)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("run_demo: ")
+    assert expected in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.endswith("\n")
+
+
+def test_no_free_port_is_one_line() -> None:
+    try:
+        taken = socket.create_server(("127.0.0.1", HIGHEST_PORT))
+    except OSError:
+        taken = socket.socket()  # somebody else has it
+    with taken:
+        expected = "no free port from 65535 to 65535; stop what listens there, or name another"
+        assert_one_line(("--port", HIGHEST_PORT), expected)
+
+
+@pytest.mark.parametrize("text", ["0", "65536", "-1", "http", "8080.0", "\N{SUPERSCRIPT TWO}"])
+def test_no_port_is_one_line(text: str) -> None:
+    assert_one_line((f"--port={text}",), "from 1 to 65535 is possible; --help shows")
+
+
+def test_unknown_option_is_one_line() -> None:
+    assert_one_line(("--open",), "unrecognized arguments: --open; --help shows what is possible")
+
+
+def test_missing_csv_is_one_line(tmp_path: Path) -> None:
+    expected = f"{tmp_path / 'none.csv'}: No such file or directory; name a processed CSV with"
+    assert_one_line(("--csv", tmp_path / "none.csv"), expected)
+
+
+def test_folder_as_csv_is_one_line(tmp_path: Path) -> None:
+    assert_one_line(("--csv", tmp_path), f"{tmp_path}: ")
+
+
+def test_missing_sample_is_one_line(bare: Path) -> None:
+    sample = bare / "data" / "simulated_processed.csv"
+    sample.unlink()
+    assert_one_line((), f"{sample}: not found; name a processed CSV with --csv.", bare)
+
+
+def test_bad_value_is_one_line_that_no_terminal_obeys(tmp_path: Path) -> None:
+    row = ROW.replace("normal,normal", '"\x1b[31mred\nred",normal')
+    path = csv_file(tmp_path, HEADER, row)
+    assert_one_line(("--csv", path), f"{path}, line 2: temperature_alert is ")
+    assert "\x1b" not in run("--csv", path).stderr
+
+
+def test_strange_column_names_are_one_line(tmp_path: Path) -> None:
+    path = csv_file(tmp_path, '"a\n\x1b[31mb",c', "1,2")
+    assert_one_line(("--csv", path), "it has a ?[31mb, c;")
+
+
+def test_output_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "page.html"
+    assert_one_line(("--output", path), f"{path}: cannot be written (No such file or directory)")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere file names are text")
+def test_a_name_that_is_no_text_is_no_problem(tmp_path: Path) -> None:
+    done = run("--output", "\udcff.html", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert os.listdir(bytes(tmp_path)) == [b"\xff.html"]

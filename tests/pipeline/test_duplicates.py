@@ -7,6 +7,7 @@ from unittest.mock import patch
 import polars as pl
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline import duplicates
@@ -76,6 +77,7 @@ def test_lines_that_repeat_an_earlier_key(
     ),
     st.sampled_from((2_000_000, 3, 1)),
 )
+@hypothesis_settings(max_examples=60)
 def test_found_as_a_set_would_find_them(
     contents: list[tuple[str, list[int]]], rows_at_once: int
 ) -> None:

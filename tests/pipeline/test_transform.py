@@ -2,17 +2,21 @@
 
 import io
 import math
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 
 from pipeline import duplicates
+from pipeline.errors import SourceError
 from pipeline.rig import Channel, Rig
 from pipeline.sources import csv
-from pipeline.transform import transform
+from pipeline.sources.frame import FrameSource
+from pipeline.transform import Transformed, transform
 from tests import reference
 from tests.pipeline.csv_texts import CsvText, csv_texts
 
@@ -40,7 +44,7 @@ def expected(case: CsvText) -> reference.Outcome:
 
 
 @given(csv_texts())
-@hypothesis_settings(max_examples=200)
+@hypothesis_settings(max_examples=150)
 def test_every_row_ends_where_the_reference_puts_it(case: CsvText) -> None:
     rows_read, readings, rejects = outcome(case)
     wanted = expected(case)
@@ -72,3 +76,77 @@ def assert_same_values(reading: dict[str, Any], wanted: reference.Accepted, rig:
 def near_threshold(zscore: float, channel: Channel) -> bool:
     thresholds = (channel.z_score.yellow, channel.z_score.red) if channel.z_score else ()
     return any(math.isclose(abs(zscore), threshold, rel_tol=1e-9) for threshold in thresholds)
+
+
+HEADER = "timestamp,temperature,pressure,uptime"
+
+
+def text(*rows: str) -> str:
+    return "\n".join([HEADER, *rows, ""])
+
+
+def transformed(content: str, rig: Rig) -> Transformed:
+    return transform(csv.CsvSource("x.csv", rig, spooled=io.BytesIO(content.encode())), rig)
+
+
+@pytest.mark.parametrize(
+    ("rows", "lines"),
+    [
+        pytest.param(["1,20,1000,1", "1,30,1000,1"], [2], id="the first stays"),
+        pytest.param(["1,x,1000,1", "1,30,1000,1"], [3], id="the first acceptable one"),
+        pytest.param(["1000,20,1000,1", "1970-01-01T00:16:40Z,30,1000,1"], [2], id="notations"),
+        pytest.param(["2,20,1000,1", "1,20,1000,1", "2,30,1000,1"], [2, 3], id="not in order"),
+    ],
+)
+def test_of_readings_with_the_same_key(rows: list[str], lines: list[int], rig: Rig) -> None:
+    with transformed(text(*rows), rig) as found:
+        assert [line for frame in found.readings() for line in frame["line"]] == lines
+
+
+def test_each_frame_of_readings_is_of_one_rig_and_scored_within_it(rig: Rig) -> None:
+    content = f"{HEADER},rig\n1,20,1000,1,a\n1,50,1000,1,b\n2,30,1000,1,a\n2,50,1000,1,b\n"
+    with transformed(content, rig) as found:
+        frames = {frame["rig"][0]: frame for frame in found.readings()}
+    assert frames["a"]["temperature_zscore"].to_list() == pytest.approx([-(0.5**0.5), 0.5**0.5])
+    assert frames["b"]["temperature_zscore"].to_list() == [0.0, 0.0]
+
+
+def test_a_typed_frame_gives_what_its_text_gives(rig: Rig) -> None:
+    content = text("1,20,1000,1", "2,200,1000,1", "3,,1000,1", "2,21.5,1000,2")
+    with transformed(content, rig) as found:
+        expected = pl.concat(found.readings()).drop("line")
+        reasons = found.rejected
+    frame = pl.read_csv(content.encode())
+    with transform(FrameSource(frame, rig), rig) as found:
+        assert pl.concat(found.readings()).drop("line").equals(expected)
+        assert found.rejected == reasons
+
+
+@pytest.mark.parametrize(
+    "content",
+    [text("1,20,1000,1"), text("# nothing"), HEADER + "\n"],
+    ids=["shorter", "no rows", "header only"],
+)
+def test_a_file_that_changes_while_it_is_read_is_noticed(
+    content: str, tmp_path: Path, rig: Rig
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text("1,20,1000,1", "1,30,1000,1"))
+    with transform(csv.CsvSource("x.csv", rig, path=path), rig) as found:
+        list(found.readings())
+        path.write_text(content)
+        with pytest.raises(SourceError, match=r"^x\.csv: changed while it was read; load it again"):
+            list(found.rejects())
+
+
+def test_an_error_in_the_middle_of_a_file_gives_back_the_disk_space(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+    monkeypatch.setattr("pipeline.spool.Spool.close", lambda spool: closed.append(spool))
+    content = text("1,20,1000,1").encode() + b"2,20,1000,\xfc\n"
+    with patch.object(csv, "_BLOCK_BYTES", 55), pytest.raises(SourceError, match="line 3: byte"):
+        transform(csv.CsvSource("x.csv", rig, spooled=io.BytesIO(content)), rig)
+    assert len(closed) == 3
+    for spool in closed:
+        spool._file.close()

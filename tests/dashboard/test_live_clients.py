@@ -1,0 +1,134 @@
+"""Clients that are slow or go, and the end of a server that has clients."""
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+import uvicorn
+from websockets.exceptions import ConnectionClosed
+
+from dashboard.app import create_app
+from dashboard.live import Live
+from tests.dashboard import made
+from tests.dashboard.heard import client_of, next_of, small_socket
+from tests.services.server import free_port, settings_for, start_server
+
+
+@dataclass
+class Inside:
+    """A server in this process, so that a test can look into it."""
+
+    live: Live
+    url: str
+    database: Path
+
+    def clients(self, number: int) -> None:
+        """Wait until so many clients are there."""
+        deadline = time.monotonic() + 5
+        while len(self.live._clients) != number:
+            assert time.monotonic() < deadline, f"{len(self.live._clients)} clients are there"
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def inside(tmp_path: Path) -> Iterator[Inside]:
+    database = tmp_path / "readings.db"
+    made.load(database, made.plain_csv(tmp_path / "first.csv", 10))
+    app = create_app(settings_for(database))
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield Inside(app.state.live, f"ws://127.0.0.1:{port}/ws/data", database)
+    server.should_exit = True
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_client_that_goes_leaves_nothing_behind(inside: Inside) -> None:
+    with client_of(inside.url), client_of(inside.url):
+        inside.clients(2)
+    inside.clients(0)
+
+
+@pytest.mark.parametrize("say", [b"", b"\x88\x00", b"no frame at all"])
+def test_a_client_that_goes_without_a_word_leaves_nothing_behind(
+    inside: Inside, say: bytes
+) -> None:
+    handshake = (
+        b"GET /ws/data HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    with closing(socket.create_connection(inside.url[5:].split("/")[0].split(":"))) as rude:
+        rude.sendall(handshake)
+        assert rude.recv(100).startswith(b"HTTP/1.1 101")
+        inside.clients(1)
+        rude.sendall(say)
+    inside.clients(0)
+
+
+def test_a_client_that_does_not_read_delays_nobody_and_is_told(inside: Inside) -> None:
+    narrow = small_socket(inside.url)
+    with (
+        made.live_writer(inside.database) as writer,
+        client_of(inside.url, sock=narrow, max_queue=1, compression=None) as slow,
+        client_of(inside.url) as quick,
+    ):
+        inside.clients(2)
+        moments = (made.START + timedelta(days=1, minutes=10 * number) for number in count())
+        deadline = time.monotonic() + 20
+        while not inside.live.dropped:
+            assert time.monotonic() < deadline
+            for _ in range(25):
+                writer.write(made.live_rows(next(moments), [50.0] * 100))
+            (newest,) = made.query(
+                inside.database, "SELECT max(sequence) FROM sensor_data_changes"
+            )[0]
+            # As they come, and always soon, whatever the other one does.
+            while (message := next_of(quick, "change", "refresh"))["sequence"] < newest:
+                assert not message.get("dropped")
+        dropped = inside.live.dropped
+        assert dropped > 64
+        message = next_of(slow, "refresh", within_s=5)
+        while not message["dropped"]:
+            message = next_of(slow, "refresh", within_s=5)
+        assert message["dropped"] == dropped
+        # It has caught up, and hears what comes next.
+        writer.write(made.live_rows(next(moments), [50.0]))
+        while next_of(slow, "change")["rows"] != 1:
+            pass
+
+
+# The end
+
+
+@pytest.mark.parametrize("with_signal", [signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
+def test_a_server_with_clients_ends_in_order(tmp_path: Path, with_signal: signal.Signals) -> None:
+    made.load(tmp_path / "readings.db", made.plain_csv(tmp_path / "first.csv", 10))
+    with start_server(tmp_path) as server:
+        narrow = small_socket(server.socket_url)
+        with (
+            client_of(server.socket_url) as client,
+            client_of(server.socket_url, sock=narrow, max_queue=1),
+        ):
+            next_of(client, "snapshot")
+            started = time.monotonic()
+            assert server.stop(with_signal) == 0
+            assert time.monotonic() - started < 5
+            with pytest.raises(ConnectionClosed) as closed:
+                client.recv(timeout=1)
+            # Service restart: come again.
+            assert closed.value.rcvd
+            assert closed.value.rcvd.code == 1012
+        assert "Traceback" not in server.log
+        assert "ERROR" not in server.log

@@ -1,0 +1,185 @@
+"""What is news, and what waits for a client: without a network."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import polars as pl
+import pytest
+
+from dashboard.answers import Context
+from dashboard.live import Client, Live
+from pipeline.errors import DatabaseUnavailable
+from pipeline.rig import Rig, load_rig
+from pipeline.settings import default_rig_file
+from pipeline.stores.base import Change, StoredRig
+from tests.dashboard import made
+from tests.dashboard.heard import (
+    Message,
+)
+from tests.services.server import settings_for
+
+PROPULSION = load_rig(default_rig_file())
+
+# The queue of one client
+
+
+def texts(client: Client) -> list[Message]:
+    waiting = []
+    while not client.messages.empty():
+        waiting.append(json.loads(client.messages.get_nowait()[1]))
+    return waiting
+
+
+def test_messages_wait_in_order() -> None:
+    client = Client()
+    for number in range(64):
+        client.offer(number, b"%d" % number)
+    assert texts(client) == list(range(64))
+    assert client.dropped == 0
+
+
+def test_a_full_queue_gives_way_to_one_refresh() -> None:
+    client = Client()
+    for number in range(65):
+        client.offer(number, b"%d" % number)
+    assert client.dropped == 65
+    assert texts(client) == [{"type": "refresh", "sequence": 64, "dropped": 65}]
+
+
+def test_after_a_refresh_messages_go_on() -> None:
+    client = Client()
+    for number in range(200):
+        client.offer(number, b"%d" % number)
+    waiting = texts(client)
+    assert waiting[0]["type"] == "refresh"
+    assert waiting[1:] == list(range(waiting[0]["sequence"] + 1, 200))
+    assert waiting[0]["dropped"] == client.dropped
+    assert client.messages.maxsize == 64
+
+
+# What is news
+
+
+@dataclass
+class Told:
+    """A store that says what a test tells it to."""
+
+    now: int = 1
+    changes: list[Change] = field(default_factory=list)
+    fails: Exception | None = None
+    stored: tuple[Rig, ...] = (PROPULSION,)
+
+    def version(self) -> int:
+        return self.now
+
+    def last_sequence(self) -> int:
+        return self.changes[-1].sequence if self.changes else 0
+
+    def changes_after(self, sequence: int, limit: int) -> list[Change]:
+        if self.fails:
+            raise self.fails
+        return [each for each in self.changes if each.sequence > sequence][:limit]
+
+    def rigs(self) -> list[StoredRig]:
+        return [StoredRig(rig, 1.0, 1, made.START, made.START) for rig in self.stored]
+
+    def readings(self, selection: Any) -> Iterator[pl.DataFrame]:
+        return iter(())
+
+    def commit(self, rows: int = 1, rig: str = PROPULSION.name) -> None:
+        sequence = self.last_sequence() + 1
+        self.changes.append(Change(sequence, rig, made.START, made.START, rows))
+        self.now += 1
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def live(told: Told) -> Live:
+    """It has looked once, so that all that comes is news."""
+    context = cast("Context", Context(settings_for(Path("x.db")), PROPULSION, told, told))  # type: ignore[arg-type]
+    watching = Live(context)
+    assert news_of(watching) == []
+    return watching
+
+
+def news_of(live: Live) -> list[Message]:
+    return [json.loads(text) for _, text in live._news()]
+
+
+def test_nothing_is_news_until_somebody_commits(told: Told, live: Live) -> None:
+    assert news_of(live) == []
+    told.commit()
+    assert [message["type"] for message in news_of(live)] == ["change"]
+    assert news_of(live) == []
+
+
+def test_a_commit_without_a_change_is_a_refresh(told: Told, live: Live) -> None:
+    told.now += 1
+    assert news_of(live) == [{"type": "refresh", "sequence": 0, "dropped": 0}]
+
+
+def test_many_changes_at_once_are_one_refresh(told: Told, live: Live) -> None:
+    for _ in range(32):
+        told.commit()
+    assert len(news_of(live)) == 32
+    for _ in range(33):
+        told.commit()
+    assert news_of(live) == [{"type": "refresh", "sequence": 65, "dropped": 0}]
+    told.commit()
+    assert [message["sequence"] for message in news_of(live)] == [66]
+
+
+def test_a_change_that_could_not_be_read_is_looked_for_again(told: Told, live: Live) -> None:
+    told.commit()
+    told.fails = RuntimeError("away for a moment")
+    with pytest.raises(RuntimeError):
+        news_of(live)
+    told.fails = None
+    assert [message["sequence"] for message in news_of(live)] == [1]
+
+
+def test_a_change_of_a_rig_that_is_not_there_is_a_refresh(told: Told, live: Live) -> None:
+    told.commit(rig="nobody")
+    assert [message["type"] for message in news_of(live)] == ["refresh"]
+
+
+def test_a_database_that_begins_again_is_a_refresh(told: Told, live: Live) -> None:
+    for _ in range(3):
+        told.commit()
+    assert len(news_of(live)) == 3
+    told.changes, told.now = [], 1 << 32
+    assert news_of(live) == [{"type": "refresh", "sequence": 0, "dropped": 0}]
+    told.commit()
+    assert [message["sequence"] for message in news_of(live)] == [1]
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable("away"), RuntimeError("an error of ours")])
+def test_nothing_ends_the_watch(
+    told: Told, live: Live, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Were it to end, every client would wait for ever, and nobody would know."""
+    monkeypatch.setattr("dashboard.live.LOOK_INTERVAL_S", 0.001)
+    monkeypatch.setattr("dashboard.live._PAUSE_S", 0.001)
+    client = live.join()
+
+    async def watched() -> Message:
+        watching = asyncio.create_task(live.watch())
+        told.fails = error
+        told.commit()
+        await asyncio.sleep(0.05)
+        assert client.messages.empty()
+        told.fails = None
+        _, text = await asyncio.wait_for(client.messages.get(), timeout=5)
+        watching.cancel()
+        message: Message = json.loads(text)
+        return message
+
+    assert asyncio.run(watched())["type"] == "change"

@@ -1,0 +1,257 @@
+"""Trends, statistics and alerts of the API, compared with plain SQL."""
+
+import statistics
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+
+from pipeline.timestamps import to_microseconds
+from tests.dashboard import made
+from tests.dashboard.conftest import Asked
+from tests.dashboard.stored import RIG_FILES, RIGS, Row, moment, rows_of
+
+# Trends
+
+
+@pytest.mark.parametrize("name", ["rig-1", "shaker-7", "static-fire"])
+def test_trends_are_the_stored_readings_with_an_empty_entry_a_gap(house: Asked, name: str) -> None:
+    rig = RIG_FILES[name]
+    interval = timedelta(seconds=house.rigs[name]["interval_s"])
+    nothing = dict.fromkeys(rig.value_columns)
+    expected: list[Row] = []
+    gaps = []
+    for row in rows_of(house, name):
+        if expected and row["timestamp"] - expected[-1]["timestamp"] > 1.5 * interval:
+            start = expected[-1]["timestamp"] + interval
+            expected.append({**nothing, "timestamp": start})
+            gaps.append((start, row["timestamp"]))
+        expected.append(row)
+    found = house.json("/api/trends", rig=name, points=10_000)
+    assert [moment(text) for text in found["timestamps"]] == [row["timestamp"] for row in expected]
+    assert set(found["channels"]) == {channel.name for channel in rig.channels}
+    for channel in rig.channels:
+        series = found["channels"][channel.name]
+        assert (series["label"], series["unit"]) == (channel.title, channel.unit)
+        assert series["values"] == [row[channel.name] for row in expected]
+        for key, column in (("zscores", channel.zscore_column), ("levels", channel.alert_column)):
+            wanted = [row[column] for row in expected] if channel.scored else None
+            assert series[key] == wanted
+    assert [(moment(gap["start"]), moment(gap["end"])) for gap in found["gaps"]] == gaps
+    for gap in found["gaps"]:
+        length = moment(gap["end"]) - moment(gap["start"])
+        assert gap["hours"] == pytest.approx(length.total_seconds() / 3600)
+    assert found["record_count"] == len(expected) - len(gaps)
+    assert (found["downsampled"], found["resolution_s"]) == (False, None)
+
+
+def test_the_sample_stops_for_two_hours(house: Asked) -> None:
+    found = house.json("/api/trends", rig="rig-1")
+    assert found["gaps"] == [
+        {"start": "2025-07-13T05:00:00Z", "end": "2025-07-13T07:00:00Z", "hours": 2.0}
+    ]
+    at = found["timestamps"].index("2025-07-13T05:00:00Z")
+    assert found["temperatures"][at] is found["pressures"][at] is found["uptime_hours"][at] is None
+    assert None not in found["temperatures"][:at] + found["temperatures"][at + 1 :]
+    kpis = house.json("/api/kpis", rig="rig-1")
+    assert (kpis["gap_count"], kpis["gap_hours"]) == (1, 2.0)
+
+
+@pytest.mark.parametrize("name", RIGS)
+def test_the_fields_that_people_know_are_those_of_the_channels(house: Asked, name: str) -> None:
+    found = house.json("/api/trends", rig=name, points=500)
+    channels = found["channels"]
+    for channel, field in (
+        ("temperature", "temperatures"),
+        ("pressure", "pressures"),
+        ("uptime", "uptime_hours"),
+    ):
+        series = channels.get(channel, {"values": [], "zscores": [], "levels": []})
+        assert found[field] == series["values"]
+        if channel != "uptime":
+            assert found[f"{channel}_zscores"] == series["zscores"]
+            assert found[f"{channel}_levels"] == series["levels"]
+    length = len(found["timestamps"])
+    for series in channels.values():
+        for key in ("values", "zscores", "levels"):
+            assert series[key] is None or len(series[key]) == length
+
+
+@pytest.mark.parametrize("points", [50, 4000])
+def test_thinned_trends_keep_what_matters(house: Asked, points: int) -> None:
+    rows = {row["timestamp"]: row for row in rows_of(house, "spiky")}
+    found = house.json("/api/trends", rig="spiky", points=points)
+    assert found["record_count"] == made.SPIKY_ROWS
+    assert found["downsampled"] is True
+    assert found["resolution_s"] > 1
+    assert len(found["timestamps"]) < 2 * points + 10
+    assert {149.9, 0.1} <= set(found["temperatures"])
+    channels = {name: series["values"] for name, series in found["channels"].items()}
+    times = [moment(text) for text in found["timestamps"]]
+    assert times == sorted(set(times))
+    kept = {}
+    for number, time in enumerate(times):
+        values = {name: column[number] for name, column in channels.items()}
+        if set(values.values()) == {None}:
+            assert time == moment(found["gaps"][0]["start"])
+            continue
+        assert values == {name: rows[time][name] for name in channels}
+        kept[time] = values
+    bucket = round(found["resolution_s"] * 1e6)
+    buckets: dict[int, list[Row]] = {}
+    for row in rows.values():
+        buckets.setdefault(to_microseconds(row["timestamp"]) // bucket, []).append(row)
+    for members in buckets.values():
+        there = [row for row in members if row["timestamp"] in kept]
+        assert members[0] in there
+        assert members[-1] in there
+        for name in channels:
+            values = [row[name] for row in members]
+            assert {min(values), max(values)} <= {row[name] for row in there}
+
+
+def test_thinned_trends_keep_the_gap_exact(house: Asked) -> None:
+    found = house.json("/api/trends", rig="spiky", points=20)
+    before = made.START + timedelta(seconds=made.SPIKY_ROWS // 2 - 1)
+    after = made.START + timedelta(seconds=made.SPIKY_ROWS // 2 + 3600)
+    assert [(moment(gap["start"]), moment(gap["end"])) for gap in found["gaps"]] == [
+        (before + timedelta(seconds=1), after)
+    ]
+    times = [moment(text) for text in found["timestamps"]]
+    at = times.index(before + timedelta(seconds=1))
+    assert times[at - 1 : at + 2] == [before, before + timedelta(seconds=1), after]
+    assert found["temperatures"][at] is None
+
+
+@pytest.mark.parametrize(("points", "thinned"), [(2062, False), (2061, True)])
+def test_as_many_points_as_readings_thin_nothing(house: Asked, points: int, thinned: bool) -> None:
+    found = house.json("/api/trends", rig="static-fire", points=points)
+    assert found["downsampled"] is thinned
+    readings = len(found["timestamps"]) - len(found["gaps"])
+    assert (readings < 2062) is thinned
+    assert max(value for value in found["pressures"] if value is not None) == 46.16
+
+
+# Statistics
+
+
+@pytest.mark.parametrize("name", RIGS)
+def test_summary_is_what_numpy_says(house: Asked, name: str) -> None:
+    rows = rows_of(house, name)
+    found = house.json("/api/summary", rig=name)
+    assert found["record_count"] == len(rows)
+    for channel in RIG_FILES[name].channels:
+        pairs = [
+            (row["timestamp"], row[channel.name]) for row in rows if row[channel.name] is not None
+        ]
+        values = [value for _, value in pairs]
+        hours = np.array([(time - pairs[0][0]).total_seconds() / 3600 for time, _ in pairs])
+        slope = np.polyfit(hours - hours.mean(), values, 1)[0]
+        expected = {
+            "count": len(values),
+            "mean": np.mean(values),
+            "standard_deviation": np.std(values, ddof=1),
+            "minimum": min(values),
+            "median": statistics.median(values),
+            "maximum": max(values),
+        }
+        figures = dict(found["channels"][channel.name])
+        assert (figures.pop("label"), figures.pop("unit")) == (channel.title, channel.unit)
+        assert figures.pop("slope_per_hour") == pytest.approx(slope, rel=1e-6, abs=1e-9)
+        assert figures == pytest.approx(expected, rel=1e-9)
+
+
+def test_summary_of_one_reading_has_no_deviation_and_no_slope(house: Asked) -> None:
+    edges = {"start": "2025-07-13T00:00:00Z", "end": "2025-07-13T00:06:00Z"}
+    figures = house.json("/api/summary", rig="rig-1", **edges)["channels"]["temperature"]
+    assert figures["count"] == 1
+    assert figures["mean"] == figures["median"] == figures["minimum"] == figures["maximum"]
+    assert figures["standard_deviation"] is figures["slope_per_hour"] is None
+
+
+# Alerts
+
+
+def expected_alerts(house: Asked, name: str) -> list[Row]:
+    """Consecutive readings of a channel at one level, by going through them."""
+    longest = timedelta(seconds=1.5 * house.rigs[name]["interval_s"])
+    entries: list[Row] = []
+    for channel in RIG_FILES[name].scored_channels:
+        before: tuple[datetime, str] | None = None
+        for row in rows_of(house, name):
+            time, level = row["timestamp"], row[channel.alert_column]
+            if level in ("red", "yellow"):
+                if before is None or before[1] != level or time - before[0] > longest:
+                    entries.append(
+                        {"channel": channel.name, "level": level, "first": time, "values": []}
+                    )
+                entries[-1]["values"].append(row[channel.name])
+                entries[-1]["last"] = time
+            before = (time, level) if level else None
+    return entries
+
+
+@pytest.mark.parametrize("name", RIGS)
+def test_alerts_are_the_red_and_yellow_readings(house: Asked, name: str) -> None:
+    found = house.json("/api/alerts", rig=name, limit=1000)
+    kpis = house.json("/api/kpis", rig=name)
+    assert (found["total_red"], found["total_yellow"]) == (
+        kpis["alert_count"],
+        kpis["warning_count"],
+    )
+    assert found["truncated"] is False
+    expected = {
+        (entry["channel"], entry["level"], entry["first"], entry["last"], len(entry["values"]))
+        for entry in expected_alerts(house, name)
+    }
+    assert {
+        (
+            entry["channel"],
+            entry["level"],
+            moment(entry["timestamp"]),
+            moment(entry["last_timestamp"]),
+            entry["count"],
+        )
+        for entry in found["alerts"]
+    } == expected
+    times = [moment(entry["timestamp"]) for entry in found["alerts"]]
+    assert times == sorted(times, reverse=True)
+
+
+def test_an_alert_says_why(house: Asked) -> None:
+    alerts = house.json("/api/alerts", rig="rig-1")["alerts"]
+    hot = next(alert for alert in alerts if alert["timestamp"] == "2025-07-13T02:48:00Z")
+    assert (hot["channel"], hot["label"], hot["unit"]) == ("temperature", "Temperature", "degC")
+    # The next reading, 81.2, is red as well; 84.3 is the farther one.
+    assert (hot["count"], hot["last_timestamp"]) == (2, "2025-07-13T02:54:00Z")
+    assert (hot["level"], hot["value"]) == ("red", 84.3)
+    z = f"{hot['zscore']:.2f}"
+    assert hot["reason"] == f"4.3 °C above the high limit of 80 °C; z = {z}."
+
+
+def test_a_limit_truncates_alerts_and_says_so(house: Asked) -> None:
+    every = house.json("/api/alerts", rig="rig-1")
+    first = house.json("/api/alerts", rig="rig-1", limit=1)
+    assert len(every["alerts"]) > 1
+    assert first["alerts"] == every["alerts"][:1]
+    assert first["truncated"] is True
+    assert first["total_red"] == every["total_red"]
+
+
+@pytest.mark.parametrize("level", ["red", "yellow"])
+def test_alerts_of_one_level(house: Asked, level: str) -> None:
+    every = house.json("/api/alerts", rig="rig-1")
+    found = house.json("/api/alerts", rig="rig-1", level=level)
+    assert found["alerts"] == [alert for alert in every["alerts"] if alert["level"] == level]
+    assert found["alerts"]
+    assert (found["total_red"], found["total_yellow"]) == (
+        every["total_red"],
+        every["total_yellow"],
+    )
+    assert found["truncated"] is False
+
+
+def test_no_alerts_are_an_answer(house: Asked) -> None:
+    edges = {"start": "2025-07-13T00:00:00Z", "end": "2025-07-13T00:06:00Z"}
+    found = house.json("/api/alerts", rig="rig-1", **edges)
+    assert (found["alerts"], found["total_red"], found["total_yellow"]) == ([], 0, 0)

@@ -1,0 +1,168 @@
+"""The schema grows step by step, is recorded, and never touches what is somebody else's."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from pipeline.errors import DatabaseError, RigError
+from pipeline.etl_pipeline import run_etl
+from pipeline.rig import parse_rig
+from pipeline.settings import Settings, load_settings
+from pipeline.stores import migrations, open_store
+from pipeline.stores.schema import Schema
+
+Sql = Callable[..., list[tuple[Any, ...]]]
+
+
+@pytest.fixture
+def sql(home: Path) -> Sql:
+    def ask(statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(home / "processed.db")) as connection, connection:
+            return connection.execute(statement, values).fetchall()
+
+    return ask
+
+
+def tables(sql: Sql) -> list[str]:
+    return sorted(
+        name
+        for (name,) in sql("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        if not name.startswith("sqlite_")
+    )
+
+
+def test_opening_makes_the_tables_and_records_the_step(settings: Settings, sql: Sql) -> None:
+    open_store(settings).close()
+    assert tables(sql) == [
+        "sensor_data",
+        "sensor_data_changes",
+        "sensor_data_loads",
+        "sensor_data_migrations",
+        "sensor_data_rejects",
+        "sensor_data_rigs",
+    ]
+    assert sql("SELECT name FROM sensor_data_migrations") == [("0001_tables",)]
+
+
+def test_opening_again_changes_nothing(settings: Settings, sql: Sql) -> None:
+    open_store(settings).close()
+    before = sql("SELECT sql FROM sqlite_schema ORDER BY name")
+    applied = sql("SELECT * FROM sensor_data_migrations")
+    open_store(settings).close()
+    assert sql("SELECT sql FROM sqlite_schema ORDER BY name") == before
+    assert sql("SELECT * FROM sensor_data_migrations") == applied
+
+
+def test_a_later_step_is_applied_once(
+    settings: Settings, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_store(settings).close()
+    calls = []
+
+    def step(connection: sa.Connection, schema: Schema) -> None:
+        calls.append(schema.table_name)
+        connection.exec_driver_sql("CREATE TABLE later (x)")
+
+    monkeypatch.setitem(migrations.MIGRATIONS, "0002_later", step)
+    open_store(settings).close()
+    open_store(settings).close()
+    assert calls == ["sensor_data"]
+    assert sql("SELECT name FROM sensor_data_migrations ORDER BY name") == [
+        ("0001_tables",),
+        ("0002_later",),
+    ]
+
+
+def test_a_step_that_fails_leaves_neither_itself_nor_its_record(
+    settings: Settings, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_store(settings).close()
+
+    def step(connection: sa.Connection, schema: Schema) -> None:
+        connection.exec_driver_sql("CREATE TABLE half (x)")
+        raise RuntimeError("power cut")
+
+    monkeypatch.setitem(migrations.MIGRATIONS, "0002_half", step)
+    with pytest.raises(RuntimeError, match="power cut"):
+        open_store(settings)
+    assert "half" not in tables(sql)
+    assert sql("SELECT name FROM sensor_data_migrations") == [("0001_tables",)]
+
+
+def test_a_table_of_somebody_else_is_refused_and_left_alone(settings: Settings, sql: Sql) -> None:
+    sql("CREATE TABLE sensor_data (mine)")
+    sql("INSERT INTO sensor_data VALUES (5)")
+    with pytest.raises(DatabaseError) as caught:
+        open_store(settings)
+    assert str(caught.value) == (
+        "table 'sensor_data' exists and was not made by Smart Sensor; "
+        "set another TABLE_NAME, or rename that table"
+    )
+    assert tables(sql) == ["sensor_data"]
+    assert sql("SELECT mine FROM sensor_data") == [(5,)]
+    open_store(load_settings(table_name="readings")).close()
+    assert sql("SELECT mine FROM sensor_data") == [(5,)]
+
+
+@pytest.mark.parametrize("kind", ["TABLE", "VIEW"])
+@pytest.mark.parametrize("suffix", ["loads", "rigs", "rejects", "changes"])
+def test_a_neighbour_of_somebody_else_is_refused_too(
+    suffix: str, kind: str, settings: Settings, sql: Sql
+) -> None:
+    name = f"sensor_data_{suffix}"
+    sql(f"CREATE TABLE {name} (mine)" if kind == "TABLE" else f"CREATE VIEW {name} AS SELECT 5")
+    with pytest.raises(DatabaseError, match=name) as caught:
+        open_store(settings)
+    assert "\n" not in str(caught.value)
+    assert tables(sql) == ([name] if kind == "TABLE" else [])
+
+
+def test_a_database_of_a_newer_version_is_refused(settings: Settings, sql: Sql) -> None:
+    open_store(settings).close()
+    sql("INSERT INTO sensor_data_migrations VALUES ('0099_future', 0)")
+    with pytest.raises(DatabaseError) as caught:
+        open_store(settings)
+    assert str(caught.value) == (
+        "table 'sensor_data' was made by a newer version of Smart Sensor (0099_future); "
+        "install that version, or set another TABLE_NAME"
+    )
+
+
+def load(folder: Path, rig_toml: str, text: str) -> None:
+    path = folder / "x.csv"
+    path.write_text(text)
+    run_etl([str(path)], rig=parse_rig(rig_toml, "test"))
+
+
+def test_a_new_channel_is_a_new_column_and_old_readings_stay(home: Path, sql: Sql) -> None:
+    load(home, 'name = "a"\n[channels.x]', "timestamp,x\n1,5\n")
+    load(home, 'name = "b"\n[channels.y]\nkind = "counter"', "timestamp,y\n1,7\n")
+    assert sql("SELECT rig, x, x_alert, y FROM sensor_data ORDER BY rig") == [
+        ("a", 5.0, "normal", None),
+        ("b", None, None, 7.0),
+    ]
+    columns = [row[0] for row in sql("SELECT name FROM pragma_table_info('sensor_data')")]
+    assert columns == ["rig", "timestamp", "x", "x_zscore", "x_alert", "y"]
+
+
+def test_two_rigs_may_share_a_channel(home: Path, sql: Sql) -> None:
+    load(home, 'name = "a"\n[channels.x]', "timestamp,x\n1,5\n")
+    load(home, 'name = "b"\n[channels.x]\nunit = "K"', "timestamp,x\n1,7\n")
+    assert sql("SELECT rig, x FROM sensor_data ORDER BY rig") == [("a", 5.0), ("b", 7.0)]
+
+
+def test_a_column_that_holds_something_else_is_refused(home: Path, sql: Sql) -> None:
+    load(home, 'name = "a"\n[channels.x]', "timestamp,x\n1,5\n")
+    sql("ALTER TABLE sensor_data ADD COLUMN note TEXT")
+    with pytest.raises(RigError, match="column 'note' of table 'sensor_data' holds TEXT; give the"):
+        load(home, 'name = "a"\n[channels.note]', "timestamp,note\n1,5\n")
+
+
+def test_channels_that_differ_in_case_only_are_the_same_to_sqlite(home: Path) -> None:
+    with pytest.raises(RigError, match="channel name 'X'"):
+        load(home, "[channels.x]\n[channels.X]", "timestamp,x,X\n1,1,1\n")

@@ -1,0 +1,472 @@
+"""The store: what a load leaves behind, and what happens when the database is in the way."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from sqlalchemy import event
+
+from pipeline import db_utils
+from pipeline.errors import DatabaseError, DatabaseUnavailable, RigError
+from pipeline.etl_pipeline import run_etl
+from pipeline.rig import Rig, parse_rig
+from pipeline.settings import Settings, default_rig_file, load_settings
+from pipeline.stores import open_store
+from pipeline.stores.base import Range
+from pipeline.summary import SourceSummary
+from tests.conftest import ROOT
+
+HEADER = "timestamp,temperature,pressure,uptime"
+START = datetime(2025, 7, 13, tzinfo=UTC)
+CLEAN = "".join(f"2025-07-13T00:{n:02}:00Z,{20 + n},1000,{n}\n" for n in range(5))
+DIRTY = "2025-07-13T00:30:00Z,x,1000,1\n\n2025-07-13T00:01:00Z,20,1000,1\n1,2\n,20,1000,1\n"
+COLDER = parse_rig(default_rig_file().read_text().replace("high = 80", "high = 20.5"), "colder")
+
+Sql = Callable[..., list[tuple[Any, ...]]]
+Load = Callable[..., SourceSummary]
+
+
+@pytest.fixture
+def sql(settings: Settings, home: Path) -> Sql:
+    """What plain SQL says of the database."""
+
+    def ask(statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(home / "processed.db")) as connection:
+            return connection.execute(statement, values).fetchall()
+
+    return ask
+
+
+@pytest.fixture
+def load(settings: Settings, home: Path, rig: Rig) -> Load:
+    """Load a text as a file."""
+
+    def run(rows: str, name: str = "x.csv", rig: Rig = rig, **options: Any) -> SourceSummary:
+        (home / name).write_text(rows if rows.startswith("timestamp") else f"{HEADER}\n{rows}")
+        used = load_settings(**options.pop("settings", {}))
+        (source,) = run_etl([str(home / name)], settings=used, rig=rig, **options).sources
+        return source
+
+    return run
+
+
+def microseconds(moment: datetime) -> int:
+    return int(moment.timestamp()) * 1_000_000
+
+
+def test_readings_are_rows_with_integer_microseconds(load: Load, sql: Sql) -> None:
+    load("2025-07-13T00:00:00Z,20,1000,0.5\n2025-07-13T00:01:00Z,90,1001,1\n")
+    names = "rig, timestamp, temperature, pressure, uptime, temperature_alert, pressure_alert"
+    first, second = sql(f"SELECT {names} FROM sensor_data ORDER BY timestamp")  # noqa: S608
+    assert first == ("rig-1", microseconds(START), 20.0, 1000.0, 0.5, "normal", "normal")
+    assert second[5] == "red"
+    (key,) = sql("SELECT group_concat(name) FROM pragma_table_info('sensor_data') WHERE pk")
+    assert key == ("rig,timestamp",)
+
+
+def test_the_ledger_equals_the_tables(load: Load, sql: Sql) -> None:
+    summary = load(CLEAN + DIRTY)
+    ((ledger_id, status, read, accepted, rejected, reasons, first, last),) = sql(
+        "SELECT id, status, rows_read, accepted, rejected, rejected_by_reason, first_timestamp,"
+        " last_timestamp FROM sensor_data_loads"
+    )
+    assert (ledger_id, status, read) == (summary.load_id, "complete", summary.rows_read)
+    assert accepted + rejected == read == 9
+    assert sql("SELECT count(*), min(timestamp), max(timestamp) FROM sensor_data") == [
+        (accepted, first, last)
+    ]
+    grouped = "SELECT reason, count(*) FROM sensor_data_rejects WHERE load_id = ? GROUP BY 1"
+    assert dict(sql(grouped, ledger_id)) == json.loads(reasons) == summary.rejected_by_reason
+    assert sum(summary.rejected_by_reason.values()) == rejected
+
+
+def test_rejects_have_source_line_reason_and_the_row_as_it_was_read(
+    load: Load, sql: Sql, home: Path
+) -> None:
+    load(CLEAN + DIRTY)
+    found = sql(
+        "SELECT source, line, rig, timestamp, reason, raw FROM sensor_data_rejects ORDER BY line"
+    )
+    assert {row[0] for row in found} == {str(home / "x.csv")}
+    at = microseconds(START)
+    assert [row[1:] for row in found] == [
+        (7, "rig-1", at + 1_800_000_000, "unparsable", "2025-07-13T00:30:00Z,x,1000,1"),
+        (9, "rig-1", at + 60_000_000, "duplicate_timestamp", "2025-07-13T00:01:00Z,20,1000,1"),
+        (10, "rig-1", None, "wrong_field_count", "1,2"),
+        (11, "rig-1", None, "missing_value", ",20,1000,1"),
+    ]
+
+
+def test_each_load_is_one_change_with_the_next_number(load: Load, settings: Settings) -> None:
+    load(CLEAN)
+    load("2025-07-13T01:00:00Z,20,1000,1\n", "y.csv")
+    load(CLEAN)  # again: nothing
+    with closing(open_store(settings)) as store:
+        changes = store.changes_after(0, 10)
+        assert [(change.sequence, change.rig, change.rows) for change in changes] == [
+            (1, "rig-1", 5),
+            (2, "rig-1", 1),
+        ]
+        assert changes[0].first_timestamp == START
+        assert changes[0].last_timestamp == START + timedelta(minutes=4)
+        assert store.last_sequence() == 2
+        assert [change.sequence for change in store.changes_after(1, 10)] == [2]
+        assert [change.sequence for change in store.changes_after(0, 1)] == [1]
+
+
+def test_each_rig_of_a_load_is_a_change_of_its_own(load: Load, settings: Settings) -> None:
+    load("timestamp,rig,temperature,pressure,uptime\n1,a,20,1000,1\n2,b,20,1000,1\n3,a,20,1000,1\n")
+    with closing(open_store(settings)) as store:
+        assert {(change.rig, change.rows) for change in store.changes_after(0, 10)} == {
+            ("a", 2),
+            ("b", 1),
+        }
+        assert {stored.rig.name: stored.total_records for stored in store.rigs()} == {
+            "a": 2,
+            "b": 1,
+            "rig-1": 0,
+        }
+
+
+def test_a_load_of_which_nothing_is_accepted_is_in_the_ledger_but_no_change(
+    load: Load, sql: Sql
+) -> None:
+    assert load(DIRTY.replace("T00:01", "TT")).status == "nothing accepted"
+    assert sql("SELECT status, accepted, rejected FROM sensor_data_loads") == [
+        ("nothing accepted", 0, 4)
+    ]
+    assert sql("SELECT count(*) FROM sensor_data_changes") == [(0,)]
+
+
+def test_the_rig_is_kept_with_its_definition(load: Load, settings: Settings, rig: Rig) -> None:
+    load(CLEAN)
+    with closing(open_store(settings)) as store:
+        (stored,) = store.rigs()
+    assert stored.rig == rig
+    assert (stored.total_records, stored.interval_s) == (5, 60.0)
+    assert stored.first_timestamp == START
+    assert stored.last_timestamp == START + timedelta(minutes=4)
+
+
+def test_a_load_again_is_known_and_does_nothing(load: Load, sql: Sql) -> None:
+    first = load(CLEAN + DIRTY)
+    again = load(CLEAN + DIRTY)
+    assert (again.status, again.load_id, again.rows_read) == ("already loaded", first.load_id, 0)
+    assert sql("SELECT count(*) FROM sensor_data_loads") == [(1,)]
+
+
+def test_the_same_content_under_another_name_is_known_too(load: Load) -> None:
+    load(CLEAN, "a.csv")
+    assert load(CLEAN, "b.csv").status == "already loaded"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"force": True}, id="forced"),
+        pytest.param({"settings": {"outliers": "reject"}}, id="other settings"),
+        pytest.param({"rig": COLDER}, id="other limits"),
+    ],
+)
+def test_a_load_again_that_takes_the_place_of_the_first(
+    change: dict[str, Any], load: Load, sql: Sql
+) -> None:
+    load(CLEAN + DIRTY)
+    assert load(CLEAN + DIRTY, **change).status == "loaded"
+    assert sql("SELECT id, status FROM sensor_data_loads ORDER BY id") == [
+        (1, "superseded"),
+        (2, "complete"),
+    ]
+    assert sql("SELECT DISTINCT load_id, count(*) FROM sensor_data_rejects GROUP BY 1") == [(2, 4)]
+    assert sql("SELECT count(*) FROM sensor_data") == [(5,)]
+    if "rig" in change:
+        levels = sql("SELECT temperature_alert FROM sensor_data ORDER BY timestamp")
+        assert levels[-1] == ("red",)
+
+
+def test_a_file_that_once_had_nothing_acceptable_is_tried_again(load: Load) -> None:
+    assert load("x,20,1000,1\n").status == "nothing accepted"
+    assert load("x,20,1000,1\n").status == "nothing accepted"
+
+
+def test_an_overlapping_file_adds_what_is_new_and_replaces_what_is_not(
+    load: Load, sql: Sql
+) -> None:
+    load(CLEAN)
+    load("2025-07-13T00:04:00Z,50,1000,4\n2025-07-13T00:05:00Z,51,1000,5\n", "y.csv")
+    assert sql("SELECT temperature FROM sensor_data ORDER BY timestamp") == [
+        (20,), (21,), (22,), (23,), (50,), (51,),
+    ]  # fmt: skip
+
+
+def test_a_replaced_reading_keeps_nothing_of_the_old_one(load: Load, sql: Sql) -> None:
+    one = parse_rig('name = "r"\n[channels.a]\n[channels.b]\nrequired = false', "test")
+    load("timestamp,a,b\n1,1,1\n2,2,2\n", rig=one)
+    load("timestamp,a\n2,5\n", "y.csv", rig=one)
+    assert sql("SELECT a, b, b_zscore, b_alert FROM sensor_data ORDER BY timestamp")[1] == (
+        5.0, None, None, None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "interval_s"),
+    [
+        pytest.param("1,1\n3,1\n4,1\n14,1\n", 2.0, id="median step"),
+        pytest.param("1,1\n3,1\n6,1\n", 2.5, id="even number of steps"),
+        pytest.param("14,1\n4,1\n1,1\n3,1\n", 2.0, id="not in order: sorted by the database"),
+        pytest.param("6,1\n1,1\n3,1\n", 2.5, id="not in order, even number"),
+        pytest.param("1,1\n", None, id="one reading"),
+    ],
+)
+def test_the_usual_interval_is_that_of_the_first_load(
+    rows: str, interval_s: float | None, load: Load, settings: Settings
+) -> None:
+    small = parse_rig('name = "small"\n[channels.a]', "test")
+    load(f"timestamp,a\n{rows}", rig=small)
+    with closing(open_store(settings)) as store:
+        assert store.rigs()[0].interval_s == interval_s
+    load("timestamp,a\n1000,1\n2000,1\n3000,1\n4000,1\n5000,1\n", "y.csv", rig=small)
+    with closing(open_store(settings)) as store:
+        assert store.rigs()[0].interval_s == (interval_s or 1000.0)
+
+
+def test_each_rig_of_a_load_gets_its_own_interval(load: Load, settings: Settings) -> None:
+    small = parse_rig('name = "small"\n[channels.a]', "test")
+    load("timestamp,rig,a\n1,x,1\n2,y,1\n3,x,1\n12,y,1\n", rig=small)
+    with closing(open_store(settings)) as store:
+        found = {stored.rig.name: stored.interval_s for stored in store.rigs()}
+    assert found == {"small": None, "x": 2.0, "y": 10.0}
+
+
+def test_the_interval_of_a_new_rig_file_is_taken(load: Load, settings: Settings) -> None:
+    small = parse_rig('name = "small"\n[channels.a]', "test")
+    load("timestamp,a\n1,1\n3,1\n", rig=small)
+    given = small.model_copy(update={"interval_s": 7.0})
+    load("timestamp,a\n10,1\n", "y.csv", rig=given)
+    with closing(open_store(settings)) as store:
+        assert store.rigs()[0].interval_s == 7.0
+
+
+def test_the_readable_view_has_times_as_text(load: Load, sql: Sql) -> None:
+    load(
+        "-1,20,1000,1\n0,20,1000,1\n2025-07-13T00:00:00.000005Z,20,1000,1\n"
+        "1969-12-31T23:59:59.25Z,20,1000,1\n0001-01-01T00:00:00Z,20,1000,1\n"
+        "9999-12-31T23:59:59.999999Z,20,1000,1\n"
+    )
+    assert [row[0] for row in sql("SELECT timestamp FROM sensor_data_readable")] == [
+        "0001-01-01T00:00:00.000000Z",
+        "1969-12-31T23:59:59.000000Z",
+        "1969-12-31T23:59:59.250000Z",
+        "1970-01-01T00:00:00.000000Z",
+        "2025-07-13T00:00:00.000005Z",
+        "9999-12-31T23:59:59.999999Z",
+    ]
+
+
+def test_the_view_shows_the_channels_of_a_rig_that_came_later(load: Load, sql: Sql) -> None:
+    load(CLEAN)
+    load("timestamp,flow\n1,2.5\n", "y.csv", parse_rig('name = "f"\n[channels.flow]', "test"))
+    assert sql("SELECT rig, flow, temperature FROM sensor_data_readable WHERE rig = 'f'") == [
+        ("f", 2.5, None)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ('[channels.temperature]\nunit = "K"', "is stored as gauge in 'degC', this rig file says"),
+        ('[channels.temperature]\nunit = "degC"\nkind = "counter"', "stored as gauge in 'degC'"),
+    ],
+    ids=["unit", "kind"],
+)
+def test_another_unit_under_the_same_name_is_refused(
+    toml: str, message: str, load: Load, sql: Sql
+) -> None:
+    load(CLEAN)
+    other = parse_rig(f'name = "rig-1"\n{toml}', "test")
+    with pytest.raises(RigError, match=message):
+        load("timestamp,temperature\n1,300\n", "y.csv", rig=other)
+    assert sql("SELECT count(*) FROM sensor_data") == [(5,)]
+    assert sql("SELECT count(*) FROM sensor_data_loads") == [(1,)]
+    load("timestamp,temperature\n1,300\n", "y.csv", rig=other.renamed("other"))
+
+
+def test_an_error_in_the_middle_of_a_load_leaves_nothing(load: Load, sql: Sql) -> None:
+    load(CLEAN)
+    with (
+        patch("pipeline.stores.sqlite.SqliteLoad.finish", side_effect=RuntimeError),
+        pytest.raises(RuntimeError),
+    ):
+        load("2025-07-13T01:00:00Z,20,1000,1\nx,20,1000,1\n", "y.csv")
+    assert sql("SELECT count(*) FROM sensor_data") == [(5,)]
+    assert sql("SELECT count(*) FROM sensor_data_loads") == [(1,)]
+    assert sql("SELECT count(*) FROM sensor_data_rejects") == [(0,)]
+
+
+@pytest.mark.parametrize("name", ["order", "select", "_", "Table", "x" * 48])
+def test_every_name_is_quoted_everywhere(
+    name: str, load: Load, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TABLE_NAME", name)
+    load(CLEAN + DIRTY)
+    load("2025-07-13T00:04:00Z,90,1000,4\n", "y.csv")
+    with closing(open_store(load_settings())) as store:
+        selection = Range("rig-1")
+        assert sum(len(frame) for frame in store.readings(selection)) == 5
+        kpis = store.kpis(selection)
+        assert kpis is not None
+        assert kpis["rejected_records"] == 4
+        assert store.summary(selection)["temperature"]["count"] == 5
+        assert store.alerts(selection, ["red", "yellow"], 10)["level"].to_list() == ["red"]
+        assert store.total_records() == 5
+    assert sql(f'SELECT count(*) FROM "{name}_readable"') == [(5,)]  # noqa: S608
+    tables = {row[0] for row in sql("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    assert tables - {"sqlite_sequence"} == {
+        name, f"{name}_rigs", f"{name}_loads", f"{name}_rejects", f"{name}_changes",
+        f"{name}_migrations",
+    }  # fmt: skip
+
+
+def test_channels_may_have_the_names_of_keywords(load: Load, sql: Sql) -> None:
+    keywords = parse_rig('name = "k"\n[channels.order]\n[channels.group]\nkind = "counter"', "test")
+    load("timestamp,order,group\n1,2,3\n", rig=keywords)
+    assert sql('SELECT "order", "group", order_alert FROM sensor_data') == [(2.0, 3.0, "normal")]
+
+
+def test_two_tables_share_a_database(load: Load, settings: Settings) -> None:
+    load(CLEAN)
+    load(CLEAN, settings={"table_name": "other"})
+    for name in ("sensor_data", "other"):
+        with closing(open_store(load_settings(table_name=name))) as store:
+            assert store.total_records() == 5
+
+
+@contextmanager
+def another_process(path: Path, statement: str) -> Iterator[None]:
+    """Hold a statement's lock from another process."""
+    script = (
+        "import sqlite3, sys\n"
+        "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "connection.execute(sys.argv[2])\n"
+        "print('locked', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", script, str(path), statement],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        yield
+        process.communicate()
+
+
+def test_a_locked_database_can_be_tried_again(load: Load, sql: Sql, home: Path) -> None:
+    load(CLEAN)
+    db_utils._engine.cache_clear()
+    with (
+        patch.object(db_utils, "_BUSY_TIMEOUT_S", 0.05),
+        another_process(home / "processed.db", "BEGIN IMMEDIATE"),
+        pytest.raises(DatabaseUnavailable, match="is locked by another program; try again when"),
+    ):
+        load("2025-07-13T01:00:00Z,20,1000,1\n", "y.csv")
+    assert sql("SELECT count(*) FROM sensor_data") == [(5,)]
+    assert load("2025-07-13T01:00:00Z,20,1000,1\n", "y.csv").accepted == 1
+
+
+def test_readers_are_not_held_up_by_a_writer(load: Load, settings: Settings, home: Path) -> None:
+    load(CLEAN)
+    with (
+        closing(open_store(settings)) as store,
+        another_process(home / "processed.db", "BEGIN IMMEDIATE"),
+    ):
+        assert store.total_records() == 5
+
+
+def test_a_file_that_is_no_database_is_refused(settings: Settings, home: Path) -> None:
+    (home / "processed.db").write_text("These are my notes, all of them, since 2019.\n" * 10)
+    with pytest.raises(DatabaseError, match="is not a SQLite database; set DATABASE_URL"):
+        open_store(settings)
+    assert "my notes" in (home / "processed.db").read_text()
+
+
+def test_a_damaged_database_is_one_line(load: Load, settings: Settings, home: Path) -> None:
+    load("".join(f"{n},20,1000,1\n" for n in range(5000)))
+    db_utils._engine.cache_clear()
+    path = home / "processed.db"
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    path.write_bytes(content)
+    with (
+        pytest.raises(DatabaseError, match="is damaged; restore it from a backup"),
+        closing(open_store(settings)) as store,
+    ):
+        store.total_records()
+
+
+def test_a_folder_in_the_place_of_the_database(settings: Settings, home: Path) -> None:
+    (home / "processed.db").mkdir()
+    with pytest.raises(DatabaseError, match="cannot be opened; check the path"):
+        open_store(settings)
+
+
+def test_a_folder_that_cannot_be_made(home: Path) -> None:
+    (home / "file").touch()
+    settings = load_settings(database_url=f"sqlite:///{home}/file/x.db")
+    with pytest.raises(DatabaseError, match=r"file: .*; set DATABASE_URL$"):
+        open_store(settings)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "message"),
+    [
+        (sqlite3.SQLITE_READONLY, DatabaseError, "is read-only; change its permissions"),
+        (sqlite3.SQLITE_FULL, DatabaseError, "the disk is full; nothing of this load was stored"),
+        (sqlite3.SQLITE_IOERR_WRITE, DatabaseError, "cannot be read or written; check the disk"),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, DatabaseUnavailable, "is locked by another program"),
+        (sqlite3.SQLITE_CANTOPEN, DatabaseError, "cannot be opened; check the path"),
+    ],
+)
+def test_what_sqlite_says_is_one_line_told_apart_by_its_code(
+    code: int, kind: type[DatabaseError], message: str, settings: Settings
+) -> None:
+    error = sqlite3.OperationalError("as SQLite words it")
+    error.sqlite_errorcode = code
+    url = db_utils.get_engine(settings).url
+    with pytest.raises(DatabaseError, match=message) as caught, db_utils.translated_errors(url):
+        raise error
+    assert type(caught.value) is kind
+
+
+def test_a_read_only_database_is_one_line(load: Load, settings: Settings) -> None:
+    load(CLEAN)
+    engine = db_utils.get_engine(settings)
+    engine.dispose()
+    # Whoever runs the tests may be allowed to write everywhere.
+    event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA query_only = ON"))
+    with pytest.raises(DatabaseError, match="is read-only; change its permissions or DATABASE_URL"):
+        load("2025-07-13T01:00:00Z,20,1000,1\n", "y.csv")
+
+
+def test_one_sqlite_library_a_process() -> None:
+    script = (
+        "import sys\n"
+        "import dashboard.app, pipeline.cli, pipeline.data_utils, pipeline.report\n"
+        "import pipeline.streaming, pipeline.etl_pipeline\n"
+        "others = ('adbc_driver_sqlite', 'apsw', 'pysqlite3', 'duckdb', 'sqlcipher3', 'libsql')\n"
+        "print([name for name in others if name in sys.modules])\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert found.stdout == "[]\n"
