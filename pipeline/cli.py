@@ -29,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+_errors = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def main() -> None:
@@ -98,7 +98,7 @@ def etl(
 
     settings = _settings()
     configured = configured_rig(settings, rig_file, rig)
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if preview:
         _preview(paths or [], configured, settings, console, as_json)
         return
@@ -115,6 +115,10 @@ def etl(
         print(json.dumps(summary.as_dict(), default=_plain))
     else:
         report.print_summary(summary, console)
+    for source in summary.failed:
+        _errors.print(f"smart-sensor: {source.error}")
+    if summary.failed:
+        raise typer.Exit(2)
     if not summary.succeeded:
         if not as_json:
             _errors.print("smart-sensor: nothing was accepted; --preview shows why")
@@ -184,7 +188,7 @@ def simulate(
         float, typer.Option(min=0, max=1, help="Share of faulty rows, with --rows.")
     ] = 0.0,
 ) -> None:
-    """Write simulated raw readings as CSV; without options, data/simulated_raw.csv."""
+    """Write simulated raw readings as CSV; without options those of data/simulated_raw.csv."""
     from datetime import UTC
 
     from pipeline import simulate as simulation

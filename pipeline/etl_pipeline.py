@@ -17,6 +17,7 @@ from pipeline.ahead import ahead
 from pipeline.errors import SourceError
 from pipeline.frames import FrameKind, from_polars, to_polars
 from pipeline.output import ProcessedCsv
+from pipeline.quality import REASONS
 from pipeline.rig import Rig, configured_rig
 from pipeline.scoring import scored_schema
 from pipeline.settings import Settings, get_settings
@@ -100,10 +101,14 @@ def load_data(
     digest = hashlib.sha256(frame.write_ipc(None).getvalue()).hexdigest()
     identity = SourceIdentity("frame", digest, rig, "{}")
     outcome = LoadOutcome(rows_read=len(frame), accepted=len(frame))
-    with closing(open_store(settings)) as store, store.loading(identity) as load:
-        for readings in frame.partition_by("rig", maintain_order=True):
-            load.add_readings(readings)
-        load.finish(outcome)
+    with closing(open_store(settings)) as store:
+        with store.loading(identity) as load:
+            if load is not None:
+                for readings in frame.partition_by("rig", maintain_order=True):
+                    load.add_readings(readings)
+                load.finish(outcome)
+        if load is None:
+            return SourceSummary("frame", "already loaded", store.known_load(identity))
     return SourceSummary("frame", "loaded", load.load_id, len(frame), len(frame))
 
 
@@ -119,18 +124,28 @@ def run_etl(
     """Read, check, score and store sources: DATA_PATH, or the paths, globs or `-` given.
 
     Each source is one load. The processed CSV goes to `output`; without paths its default is
-    PROCESSED_DATA_PATH. Raises SourceError, RigError, DatabaseError; what was loaded before
+    PROCESSED_DATA_PATH. Of several sources one that cannot be read is reported as `failed` and
+    the others are loaded. Raises SourceError, RigError, DatabaseError; what was loaded before
     stays.
     """
     settings = settings or get_settings()
     rig = rig or configured_rig(settings)
+    files: list[str | None] = list(expand_paths(paths)) or [None]
+    if not paths:
+        output = output or settings.processed_data_path
     summary = EtlSummary()
     with (
         closing(open_store(settings)) as store,
-        _processed_csv(output, bool(paths), settings, rig) as processed,
+        ProcessedCsv(output, rig, [file or str(settings.data_path) for file in files]) as processed,
     ):
-        for source in sources_of(paths, settings, rig):
-            summary.add(_load_source(source, rig, settings, store, processed, force, progress))
+        for file in files:
+            try:
+                source = open_source(file, rig) if file else _default_source(settings, rig)
+                summary.add(_load_source(source, rig, settings, store, processed, force, progress))
+            except SourceError as error:
+                if len(files) == 1:
+                    raise
+                summary.add(SourceSummary(str(file), "failed", error=str(error)))
         processed.publish()
     return summary
 
@@ -149,16 +164,6 @@ def sources_of(paths: Sequence[str], settings: Settings, rig: Rig) -> Iterator[S
         yield open_source(path, rig)
 
 
-def _processed_csv(
-    output: Path | None, with_paths: bool, settings: Settings, rig: Rig
-) -> ProcessedCsv:
-    """Where scored readings are written; DATA_PATH's file need not be written twice."""
-    if output is not None or with_paths:
-        return ProcessedCsv(output, rig)
-    path = settings.processed_data_path
-    return ProcessedCsv(path, rig, only_if_new=path.exists())
-
-
 def _load_source(
     source: Source,
     rig: Rig,
@@ -172,18 +177,15 @@ def _load_source(
     used = json.dumps({"outliers": settings.outliers})
     identity = SourceIdentity(source.name, source.sha256(), rig, used)
     known = store.known_load(identity)
-    load_anew = known is None or force
-    if not load_anew and not processed.wanted_again:
+    if known is not None and not force and not processed.wanted:
         return SourceSummary(source.name, "already loaded", load_id=known)
     with transform(
         source, rig, settings.outliers, lambda done: progress("reading", done, source.size_bytes)
     ) as outcome:
         read_s = time.perf_counter() - started
-        if not load_anew:
-            for readings in outcome.readings():
-                processed.add(readings)
-            return SourceSummary(source.name, "already loaded", load_id=known)
-        load_id = _store(outcome, identity, store, processed, progress)
+        load_id = _store(outcome, identity, store, processed, force, progress)
+    if load_id is None:
+        return SourceSummary(source.name, "already loaded", store.known_load(identity))
     seconds = time.perf_counter() - started
     return SourceSummary(
         source.name,
@@ -191,13 +193,13 @@ def _load_source(
         load_id=load_id,
         rows_read=outcome.rows_read,
         accepted=outcome.accepted,
-        rejected_by_reason=dict(outcome.rejected),
+        rejected_by_reason=_by_reason(outcome),
         ignored_columns=source.columns.ignored,
         kpis={
             name: tally.kpis(
                 outcome.accepted_moments[name],
                 # Which of several rigs a rejected row belongs to is not always known.
-                dict(outcome.rejected) if len(outcome.tallies) == 1 else None,
+                _by_reason(outcome) if len(outcome.tallies) == 1 else None,
                 rig.interval_s,
             )
             for name, tally in outcome.tallies.items()
@@ -211,26 +213,36 @@ def _store(
     identity: SourceIdentity,
     store: Store,
     processed: ProcessedCsv,
+    force: bool,
     progress: Progress,
-) -> int:
-    """One transaction: readings, rejects, ledger and change."""
-    with store.loading(identity) as load:
-        for readings in ahead(_written(outcome.readings(), processed)):
-            load.add_readings(readings)
-            progress("loading", outcome.accepted, outcome.rows_read)
-        for rejects in outcome.rejects():
-            load.add_rejects(rejects)
-        intervals = [tally.usual_interval_s for tally in outcome.tallies.values()]
-        load.finish(
-            LoadOutcome(
-                outcome.rows_read,
-                outcome.accepted,
-                dict(outcome.rejected),
-                outcome.moments,
-                intervals[0] if len(intervals) == 1 else None,
+) -> int | None:
+    """One transaction: readings, rejects, ledger and change. None where it was done before."""
+    with store.loading(identity, again=force) as load:
+        if load is not None:
+            for readings in ahead(_written(outcome.readings(), processed)):
+                load.add_readings(readings)
+                progress("loading", outcome.accepted, outcome.rows_read)
+            for rejects in outcome.rejects():
+                load.add_rejects(rejects)
+            intervals = [tally.usual_interval_s for tally in outcome.tallies.values()]
+            load.finish(
+                LoadOutcome(
+                    outcome.rows_read,
+                    outcome.accepted,
+                    _by_reason(outcome),
+                    outcome.moments,
+                    intervals[0] if len(intervals) == 1 else None,
+                )
             )
-        )
-    return load.load_id
+            return load.load_id
+    for readings in outcome.readings():
+        processed.add(readings)
+    return None
+
+
+def _by_reason(outcome: Transformed) -> dict[str, int]:
+    """Rejects by reason, in the order in which reasons apply."""
+    return {reason: outcome.rejected[reason] for reason in REASONS if outcome.rejected[reason]}
 
 
 def _written(readings: Iterator[pl.DataFrame], processed: ProcessedCsv) -> Iterator[pl.DataFrame]:

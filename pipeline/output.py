@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -14,17 +15,21 @@ from pipeline.errors import SmartSensorError
 from pipeline.rig import Rig
 from pipeline.timestamps import RFC3339_FORMAT
 
+_SUFFIX = ".partial"
+_DAY_S = 86_400
+
 
 class ProcessedCsv(AbstractContextManager["ProcessedCsv"]):
     """Rows go to a temporary file beside `path`, which takes its place when published.
 
-    Without a path nothing is written. `wanted_again` says whether readings that are stored
-    already should be added too: not where the file is there and was made from the same source.
+    Without a path nothing is written. A path that is one of the `sources`, or anything but a
+    file, is refused.
     """
 
-    def __init__(self, path: Path | None, rig: Rig, only_if_new: bool = False) -> None:
-        self.wanted_again = path is not None and not only_if_new
+    def __init__(self, path: Path | None, rig: Rig, sources: Sequence[str | None] = ()) -> None:
+        self.wanted = path is not None
         self._path = path
+        self._sources = [Path(source) for source in sources if source not in (None, "-")]
         self._columns = ["timestamp", *rig.value_columns]
         self._rows = 0
         self._temporary: Path | None = None
@@ -32,10 +37,12 @@ class ProcessedCsv(AbstractContextManager["ProcessedCsv"]):
 
     def __enter__(self) -> "ProcessedCsv":
         if self._path is not None:
+            self._refuse_to_destroy(self._path)
             with self._one_line_errors():
                 self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._remove_leftovers(self._path)
                 handle, name = tempfile.mkstemp(
-                    dir=self._path.parent, prefix=f".{self._path.name}."
+                    dir=self._path.parent, prefix=f".{self._path.name}.", suffix=_SUFFIX
                 )
                 self._temporary = Path(name)
                 # mkstemp makes it private; the file is for whoever may read the folder.
@@ -76,6 +83,22 @@ class ProcessedCsv(AbstractContextManager["ProcessedCsv"]):
             self._file.close()
             self._temporary.replace(self._path)
         self._temporary = None
+
+    def _refuse_to_destroy(self, path: Path) -> None:
+        if not path.exists():
+            return
+        if not path.is_file():
+            raise SmartSensorError(f"{path}: is not a file; give another one for the processed CSV")
+        if any(source.exists() and path.samefile(source) for source in self._sources):
+            raise SmartSensorError(
+                f"{path}: is a source of this load; the processed CSV would replace its raw data"
+            )
+
+    def _remove_leftovers(self, path: Path) -> None:
+        """Temporary files of runs that were killed: older than any run lasts."""
+        for leftover in path.parent.glob(f".{path.name}.*{_SUFFIX}"):
+            if time.time() - leftover.stat().st_mtime > _DAY_S:
+                leftover.unlink(missing_ok=True)
 
     @contextmanager
     def _one_line_errors(self) -> Iterator[None]:

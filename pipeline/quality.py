@@ -3,8 +3,6 @@
 The rules and their order are those of docs/transform.md: the first reason that applies counts.
 """
 
-import math
-
 import polars as pl
 
 from pipeline.rig import Bounds, Channel, Rig
@@ -28,6 +26,9 @@ REJECT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "detail": pl.String,
     "raw": pl.String,
 }
+# A valid range that is open ends here: the square of a larger number is not finite.
+_LARGEST = 1e150
+_RIG_NAME = r"^[^\p{C}]{1,200}$"
 _MISSING = ("", "na", "n/a", "null", "none")
 
 
@@ -51,7 +52,7 @@ def judge(batch: Batch, rig: Rig) -> tuple[pl.DataFrame, pl.DataFrame]:
     quick = rows.select(_quick_values(rows, rig)).with_columns(
         pl.all_horizontal(_plain(channel, rows) for channel in rig.channels)
         .fill_null(False)
-        .and_(pl.col("timestamp").is_not_null())
+        .and_(pl.col("timestamp").is_not_null(), pl.col("rig").str.contains(_RIG_NAME))
         .alias("plain")
     )
     columns = list(reading_schema(rig))
@@ -155,13 +156,16 @@ def _rules(rows: pl.DataFrame, rig: Rig) -> list[tuple[str, pl.Expr, pl.Expr]]:
         ("missing_value", pl.col(f"{name} missing"), pl.lit(f"{name} is missing"))
         for name in required
     ]
+    if "rig" in rows.columns:
+        unnamed = ~pl.col("rig").str.contains(_RIG_NAME)
+        rules.append(("unparsable", unnamed, _quoted("rig", "not a name of printable text")))
     rules.append(
         (
             "unparsable",
             pl.col("timestamp").is_null(),
             _quoted(
                 "timestamp",
-                f"not a time; expected {rig.files.time_format or 'ISO 8601'}",
+                f"not a time; expected {rig.files.time_format or 'ISO 8601 or an integer epoch'}",
             ),
         )
     )
@@ -202,7 +206,7 @@ def _range_text(channel: Channel) -> str:
     low, high = channel.valid.min, channel.valid.max
     unit = f" {channel.unit}" if channel.unit else ""
     if high is None:
-        return f"the valid range from {-math.inf if low is None else low:g}{unit} up"
+        return f"the valid range from {-_LARGEST if low is None else low:g}{unit} up"
     return f"the valid range {f'up to {high:g}' if low is None else f'{low:g} to {high:g}'}{unit}"
 
 
@@ -240,8 +244,8 @@ def _numbers(channel: Channel, rows: pl.DataFrame, column: pl.Expr, rig: Rig) ->
 
 
 def _within(value: pl.Expr, valid: Bounds) -> pl.Expr:
-    low = -math.inf if valid.min is None else valid.min
-    high = math.inf if valid.max is None else valid.max
+    low = -_LARGEST if valid.min is None else valid.min
+    high = _LARGEST if valid.max is None else valid.max
     return value.is_between(low, high, closed="both")
 
 
@@ -264,7 +268,7 @@ def _misshapen(batch: Batch, rig: Rig) -> pl.DataFrame:
             "reason": "wrong_field_count",
             "detail": f"{fields} fields instead of {batch.width}"
             if fields
-            else "a quote that is never closed",
+            else "a stray quote, or one that is never closed",
             "raw": raw,
         }
         for line, fields, raw in batch.misshapen

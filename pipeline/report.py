@@ -15,11 +15,11 @@ def print_summary(summary: EtlSummary, console: Console) -> None:
     """Rows, rejects by reason, key figures and times of each source."""
     for source in summary.sources:
         console.print(_heading(source), highlight=False, markup=False)
-        if source.status == "already loaded":
+        if source.status in ("already loaded", "failed"):
             continue
         table = Table.grid(padding=(0, 2))
         for name, value in _lines(source):
-            table.add_row(f"  {name}", Text(value))
+            table.add_row(Text(f"  {name}"), Text(value))
         console.print(table)
 
 

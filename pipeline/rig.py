@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import RigError
@@ -31,7 +32,9 @@ KNOWN_CHANNELS = {
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_RESERVED = {"rig", "timestamp", "line"}
+# Columns of ours that a channel would stand in the way of.
+_RESERVED = {"rig", "timestamp", "load_id", "line", "place", "plain", "reason", "detail", "raw"}
+_RESERVED |= {"batch", "bucket", "piece", "step", "after_gap"}
 
 
 class _Part(BaseModel):
@@ -106,8 +109,8 @@ class Channel(_Part):
         ):
             raise ValueError(
                 f"channel name {self.name!r}: lower-case letters, digits and underscores, "
-                "beginning with a letter, at most 40, not rig, timestamp or line, "
-                "not ending in _zscore or _alert"
+                "beginning with a letter, at most 40, not ending in _zscore or _alert, not one of "
+                + ", ".join(sorted(_RESERVED))
             )
         _ = self.conversion
         return self
@@ -189,7 +192,9 @@ class Rig(_Part):
     def _check(self) -> Self:
         try:
             ZoneInfo(self.time_zone)
-        except (KeyError, ValueError, OSError):
+            # Polars knows fewer names: `localtime` and `right/...` are not zones to it.
+            pl.Series([0]).cast(pl.Datetime("us", self.time_zone)).dt.convert_time_zone("UTC")
+        except (KeyError, ValueError, OSError, pl.exceptions.PolarsError):
             raise ValueError(
                 f"time_zone {self.time_zone!r} is unknown; write it as Europe/Berlin or UTC"
             ) from None
@@ -297,7 +302,7 @@ def parse_rig(text: str, name: str) -> Rig:
     if not isinstance(tables, dict):
         raise RigError(f"{name}: channels: write one [channels.NAME] table a channel")
     content["channels"] = [
-        {"name": key, **table} if isinstance(table, dict) else {"name": key, "?": table}
+        {**table, "name": key} if isinstance(table, dict) else {"name": key, "?": table}
         for key, table in tables.items()
     ]
     try:
@@ -327,6 +332,9 @@ def configured_rig(
     The threshold settings override the channels of the default rig only.
     """
     path = rig_file or settings.rig_file
+    bundled = default_rig_file().parent / path.name
+    if not path.exists() and bundled.exists():
+        path = bundled
     rig = load_rig(path)
     if path.exists() and default_rig_file().exists() and path.samefile(default_rig_file()):
         rig = _with_overrides(rig, settings.channel_overrides)

@@ -221,9 +221,11 @@ def _one_line(error: ValidationError, given: dict[str, Any]) -> str:
 
 
 def _mask(url: str) -> str:
-    """A database URL, even a malformed one, without anything that may be a password."""
-    url = re.sub(r"(?i)(pass(?:word|wd)?=)[^&\s]*", r"\1***", url)
-    return re.sub(r"^([\w+]*://)?.*@", r"\1***@", url, flags=re.DOTALL)
+    """What may be shown of a database URL that cannot be read: nothing that may be a password."""
+    scheme, separator, rest = url.rpartition("://")
+    if not re.search(r"[@?]" if scheme == "sqlite" else r"[@?:]", rest):
+        return url
+    return f"{scheme}://***" if separator and scheme.isalnum() else "***"
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass
 class SourceSummary:
-    """One source: `status` is `loaded`, `already loaded` or `nothing accepted`."""
+    """One source: `status` is `loaded`, `already loaded`, `nothing accepted` or `failed`."""
 
     source: str
     status: str
@@ -17,6 +17,7 @@ class SourceSummary:
     ignored_columns: tuple[str, ...] = ()
     kpis: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    error: str | None = None
 
     @property
     def rejected(self) -> int:
@@ -56,7 +57,12 @@ class EtlSummary:
     @property
     def succeeded(self) -> bool:
         """False when nothing was accepted, and nothing had been before."""
-        return any(source.status != "nothing accepted" for source in self.sources)
+        return any(source.status in ("loaded", "already loaded") for source in self.sources)
+
+    @property
+    def failed(self) -> list[SourceSummary]:
+        """Sources that could not be read as a whole."""
+        return [source for source in self.sources if source.error is not None]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -69,6 +75,7 @@ class EtlSummary:
                 {
                     "source": source.source,
                     "status": source.status,
+                    "error": source.error,
                     "load_id": source.load_id,
                     "rows_read": source.rows_read,
                     "accepted": source.accepted,

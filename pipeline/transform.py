@@ -148,8 +148,9 @@ class Transformed(AbstractContextManager["Transformed"]):
         for number, batch in enumerate(self._source.batches()):
             places = batch.rows.select("line").with_row_index("place")
             for late in wanted.pop(number, []):
-                rejects = self._late[late].join(places, on="line", maintain_order="left")
-                if rejects["place"].has_nulls():
+                known = self._late[late]
+                rejects = known.join(places, on="line", maintain_order="left")
+                if len(rejects) != len(known):
                     raise self._changed()
                 raw = pl.Series("raw", batch.raw(rejects["place"].to_list()), dtype=pl.String)
                 yield rejects.with_columns(raw).select(list(REJECT_SCHEMA))

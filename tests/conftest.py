@@ -21,12 +21,13 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "tests" / "data"
 
 set_hypothesis_home_dir(ROOT / ".hypothesis")
-for _profile, _derandomize in (("default", False), ("ci", True)):
+# pytest --hypothesis-profile=thorough looks further.
+for _profile, _examples in (("default", 100), ("ci", 100), ("thorough", 2000)):
     hypothesis_settings.register_profile(
         _profile,
-        max_examples=100,
+        max_examples=_examples,
         deadline=None,
-        derandomize=_derandomize,
+        derandomize=_profile == "ci",
         suppress_health_check=[HealthCheck.too_slow],
     )
 hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "default")

@@ -7,6 +7,7 @@ times by a regular expression and `zoneinfo`, statistics with exact fractions.
 import math
 import re
 import statistics
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,8 @@ ISO = re.compile(
     r"(?::([0-5][0-9])(?:[.,]([0-9]{1,9}))?)?"
     r" ?(?:([Zz])|([+-])([0-9]{2}):?([0-9]{2})?)?"
 )
+# Where a valid range that is open ends: the square of a larger number is not finite.
+LARGEST = 1e150
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Exact: (value in the file's unit) -> value in the channel's.
 CONVERSIONS: dict[tuple[str, str], Callable[[Fraction], Fraction]] = {
@@ -111,7 +114,10 @@ def records(text: str, delimiter: str, rig: Rig) -> list[Record]:
 
 
 def record(lines: list[str], delimiter: str) -> tuple[int, list[str]]:
-    """Number of lines and the fields of the record at the beginning of `lines`."""
+    """Number of lines and the fields of the record at the beginning of `lines`.
+
+    No fields where a quote is a stray: never closed, or closed in the middle of a field.
+    """
     fields: list[str] = []
     current, state = "", "start of field"
     for used, line in enumerate(lines, 1):
@@ -124,6 +130,8 @@ def record(lines: list[str], delimiter: str) -> tuple[int, list[str]]:
             elif state == "quote in quoted" and character == '"':
                 current += '"'
                 state = "quoted"
+            elif state == "quote in quoted" and character != delimiter:
+                return used, []  # text after a closing quote: the opening one was a stray
             elif character == delimiter:
                 fields.append(current)
                 current, state = "", "start of field"
@@ -167,7 +175,7 @@ def judge(
         row = {ours: record.fields[position].strip() for ours, position in positions.items()}
         name = row.get("rig") or rig.name
         moment = parse_time(row["timestamp"], rig)
-        values = parse_row(row, moment, rig)
+        values = parse_row(row, name, moment, rig)
         assert moment is not None
         if (name, moment) in seen:
             raise Rejection("duplicate_timestamp")
@@ -179,7 +187,9 @@ def judge(
         outcome.accepted.append(Accepted(record.line, name, moment, values))
 
 
-def parse_row(row: dict[str, str], moment: datetime | None, rig: Rig) -> dict[str, float | None]:
+def parse_row(
+    row: dict[str, str], name: str, moment: datetime | None, rig: Rig
+) -> dict[str, float | None]:
     """Values in the channels' units. Raises Rejection with the first reason that applies."""
     required = ["timestamp", *(channel.name for channel in rig.channels if channel.required)]
     if any(row[name].lower() in MISSING for name in required):
@@ -192,14 +202,15 @@ def parse_row(row: dict[str, str], moment: datetime | None, rig: Rig) -> dict[st
     ]
     for channel in given:
         values[channel.name] = parse_number(row[channel.name], channel, rig)
-    if moment is None or any(values[channel.name] is None for channel in given):
+    named = len(name) <= 200 and not any(unicodedata.category(c).startswith("C") for c in name)
+    if not named or moment is None or any(values[channel.name] is None for channel in given):
         raise Rejection("unparsable")
     present = [(values[channel.name], channel.valid) for channel in given]
     if any(value is not None and not math.isfinite(value) for value, _ in present):
         raise Rejection("not_finite")
     for value, valid in present:
-        low = -math.inf if valid.min is None else valid.min
-        high = math.inf if valid.max is None else valid.max
+        low = -LARGEST if valid.min is None else valid.min
+        high = LARGEST if valid.max is None else valid.max
         if value is not None and not low <= value <= high:
             raise Rejection("out_of_range")
     return values
@@ -279,7 +290,7 @@ def score(rows: list[Accepted], rig: Rig) -> None:
     for channel in rig.channels:
         if channel.kind == "counter":
             continue
-        exact = [Fraction(row.values[channel.name]) for row in given(rows, channel)]
+        exact = [Fraction(row.values[channel.name]) for row in with_value(rows, channel)]
         mean = statistics.mean(exact) if exact else Fraction(0)
         deviation = statistics.stdev(exact) if len(exact) > 1 else 0.0
         for row in rows:
@@ -292,7 +303,7 @@ def score(rows: list[Accepted], rig: Rig) -> None:
             row.levels[channel.name] = level(channel, value, zscore)
 
 
-def given(rows: list[Accepted], channel: Channel) -> Iterator[Accepted]:
+def with_value(rows: list[Accepted], channel: Channel) -> Iterator[Accepted]:
     return (row for row in rows if row.values[channel.name] is not None)
 
 

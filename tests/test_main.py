@@ -106,8 +106,8 @@ def test_the_simulation_adds_a_reading_every_two_seconds(first_run: Asked) -> No
     rows = first_run.sql("SELECT timestamp FROM sensor_data ORDER BY timestamp")
     times = [microseconds / 1e6 for (microseconds,) in rows]
     steps = [after - before for before, after in zip(times[sample:], times[sample + 1 :])]  # noqa: B905  # one shorter
-    assert all(1.9 < step < 3 for step in steps), steps
-    assert abs(times[-1] - time.time()) < 4
+    assert all(1.9 < step < 4 for step in steps), steps
+    assert abs(times[-1] - time.time()) < 6
     # One row of the ledger, however many readings.
     loads = [(load["source"], load["status"]) for load in first_run.json("/api/loads")["loads"]]
     assert loads == [("simulation", "live"), ("simulation", "complete")]

@@ -75,11 +75,12 @@ class ColumnMap:
         missing: dict[str, str] = {}
         wanted = {"timestamp": (rig.files.time_column, True), "rig": ("rig", False)}
         wanted |= {c.name: (c.column, c.required) for c in rig.channels}
+        converted = {c.name for c in rig.channels if c.conversion != (0.0, 1.0, 1.0)}
         taken = {_key(column) for column, _ in wanted.values()}
         for name, (column, required) in wanted.items():
             found = places.get(_key(column))
-            if not found and _key(name) not in taken:
-                # A channel's own name serves too: it is what our own exports write.
+            if not found and _key(name) not in taken and name not in converted:
+                # A channel's own name serves too: it is what our own exports write, in its unit.
                 found = places.get(_key(name))
             if found and len(found) > 1:
                 raise SourceError(f"{source}: column {column!r} is there {len(found)} times")

@@ -61,8 +61,12 @@ class CsvSource:
         self._compressed = magic.startswith(b"\x1f\x8b")
         self._encoding = self._find_encoding(rig.files.encoding)
         self._header_line, header = self._find_header()
-        self._delimiter = rig.files.delimiter or _find_delimiter(header, rig)
-        fields = next(csv.reader([header], delimiter=self._delimiter))
+        try:
+            self._delimiter = rig.files.delimiter or _find_delimiter(header, rig)
+            fields = next(csv.reader([header], delimiter=self._delimiter))
+        except csv.Error as error:
+            line = self._header_line
+            raise SourceError(f"{name}: line {line}: not a CSV header: {error}") from None
         self.columns = ColumnMap.find(fields, rig, name)
         if not any(len(batch.rows) or batch.misshapen for batch in self.batches()):
             raise SourceError(f"{name}: has a header but no rows")

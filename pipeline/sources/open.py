@@ -45,6 +45,9 @@ def open_source(path: str, rig: Rig, standard_input: BinaryIO | None = None) -> 
         if file.is_dir():
             raise SourceError(f"{path}: is a folder; give its files, such as {path}/*.csv")
         with file.open("rb") as stream:
+            if not file.is_file():
+                # A pipe, such as a shell's <(...), can be read only once.
+                return CsvSource(path, rig, spooled=_spool(stream))
             magic = stream.read(4)
     except FileNotFoundError:
         raise SourceError(f"{path}: no such file") from None

@@ -100,9 +100,10 @@ class _Reader:
             closed = False
 
         try:
-            fields = next(csv.reader(feed(), delimiter=self._delimiter))
+            # Strict: text after a closing quote means that the opening one was a stray.
+            fields = next(csv.reader(feed(), delimiter=self._delimiter, strict=True))
         except csv.Error:
-            closed = False  # A field beyond the limit of `csv`.
+            closed = False  # Or a field beyond the limit of `csv`.
         if not closed:
             fields = []
         if len(used) > 1 and len(fields) != self._width:

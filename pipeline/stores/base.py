@@ -20,10 +20,6 @@ class Range:
     start: datetime | None = None
     end: datetime | None = None
 
-    @property
-    def unbounded(self) -> bool:
-        return self.start is None and self.end is None
-
 
 @dataclass(frozen=True)
 class Extent:
@@ -102,8 +98,14 @@ class Store(Protocol):
     def known_load(self, identity: SourceIdentity) -> int | None:
         """Ledger number of an equal load that is complete, else None."""
 
-    def loading(self, identity: SourceIdentity) -> AbstractContextManager[LoadWriter]:
-        """A load: visible to readers as a whole when the block ends, not at all if it raises."""
+    def loading(
+        self, identity: SourceIdentity, again: bool = False
+    ) -> AbstractContextManager[LoadWriter | None]:
+        """A load: visible to readers as a whole when the block ends, not at all if it raises.
+
+        None where an equal load is complete already, unless it is to be done `again`. What
+        earlier loads of equal content brought is taken back.
+        """
 
     def append(
         self, load_id: int, source: SourceIdentity, readings: pl.DataFrame, rejects: pl.DataFrame

@@ -10,6 +10,7 @@ from pipeline.errors import RigError
 from pipeline.rig import Rig
 from pipeline.stores.base import LoadOutcome, SourceIdentity
 from pipeline.stores.schema import Moment, Schema
+from pipeline.timestamps import to_microseconds
 
 # Nobody who is further behind than this resumes: they read everything again.
 _CHANGES_KEPT = 100_000
@@ -23,20 +24,8 @@ class Ledger:
         self._schema = schema
 
     def open(self, identity: SourceIdentity, status: str) -> int:
-        """A new ledger row; earlier loads of the same content for the same rig are superseded.
-
-        The rejects of superseded loads go: the same rows are judged anew.
-        """
-        loads, rejects = self._schema.loads, self._schema.rejects
-        if identity.sha256 is not None:
-            earlier = (
-                sa.select(loads.c.id)
-                .where(loads.c.sha256 == identity.sha256)
-                .where(loads.c.rig == identity.rig.name)
-            )
-            self._connection.execute(rejects.delete().where(rejects.c.load_id.in_(earlier)))
-            superseded = loads.update().where(loads.c.id.in_(earlier)).values(status="superseded")
-            self._connection.execute(superseded)
+        """A new ledger row. Returns its number."""
+        loads = self._schema.loads
         row = {
             "source": identity.name,
             "sha256": identity.sha256,
@@ -48,6 +37,40 @@ class Ledger:
         }
         result = self._connection.execute(loads.insert().returning(loads.c.id), row)
         return int(result.scalar_one())
+
+    def supersede(self, identity: SourceIdentity, load_id: int) -> None:
+        """Take back what equal content brought before: all its rows were judged anew."""
+        loads, rejects = self._schema.loads, self._schema.rejects
+        if identity.sha256 is None:
+            return
+        same = (
+            (loads.c.sha256 == identity.sha256)
+            & (loads.c.rig == identity.rig.name)
+            & (loads.c.id < load_id)
+        )
+        earlier = self._connection.execute(
+            sa.select(loads.c.id, loads.c.first_timestamp, loads.c.last_timestamp).where(same)
+        ).all()
+        if not earlier:
+            return
+        numbers = [load.id for load in earlier]
+        self._connection.execute(rejects.delete().where(rejects.c.load_id.in_(numbers)))
+        self._connection.execute(loads.update().where(same).values(status="superseded"))
+        first = min(
+            (load.first_timestamp for load in earlier if load.first_timestamp), default=None
+        )
+        last = max((load.last_timestamp for load in earlier if load.last_timestamp), default=None)
+        if first is None or last is None:
+            return
+        for rig in self._connection.execute(sa.select(self._schema.rigs.c.name)).scalars().all():
+            readings = self._schema.readings
+            brought = readings.delete().where(
+                readings.c.rig == rig,
+                readings.c.timestamp.between(to_microseconds(first), to_microseconds(last)),
+                readings.c.load_id.in_(numbers),
+            )
+            if self._connection.execute(brought).rowcount:
+                self.change(rig, first, last, rows=0)
 
     def complete(
         self, load_id: int, outcome: LoadOutcome, touched: dict[str, tuple[datetime, datetime, int]]
@@ -119,7 +142,10 @@ class Ledger:
         self.change(rig, first, last, rows)
 
     def change(self, rig: str, first: datetime, last: datetime, rows: int) -> None:
-        """One more change, with the next sequence number; very old ones go."""
+        """One more change, with the next sequence number; very old ones go.
+
+        No rows means that readings in this range were taken away.
+        """
         changes = self._schema.changes
         row = {
             "rig": rig,

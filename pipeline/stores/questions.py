@@ -28,6 +28,10 @@ class Questions:
         self._schema = schema
 
     def known_load(self, identity: SourceIdentity) -> int | None:
+        with self._reading() as connection:
+            return self._known(connection, identity)
+
+    def _known(self, connection: sa.Connection, identity: SourceIdentity) -> int | None:
         loads = self._schema.loads.c
         query = sa.select(loads.id).where(
             loads.sha256 == identity.sha256,
@@ -36,8 +40,7 @@ class Questions:
             loads.settings == identity.settings,
             loads.status == "complete",
         )
-        with self._reading() as connection:
-            return connection.scalar(query)
+        return connection.scalar(query)
 
     def baseline(self, rig: str) -> dict[str, Moments] | None:
         loads = self._schema.loads.c
@@ -180,6 +183,8 @@ class Questions:
         """Columns of the readings table, key first, and what they are in a frame."""
         kinds: dict[str, pl.DataType] = {"rig": pl.String(), "timestamp": UTC_DATETIME}
         for column in sa.inspect(connection).get_columns(self._schema.table_name):
+            if column["name"] == "load_id":
+                continue
             level = isinstance(column["type"], sa.Text)
             kinds.setdefault(column["name"], pl.Enum(LEVELS) if level else pl.Float64())
         return kinds
@@ -292,12 +297,24 @@ class Questions:
     def _rejected(self, connection: sa.Connection, selection: Range) -> dict[str, int]:
         """Rejects by reason; those without a readable time count only without a range."""
         rejects = self._schema.rejects.c
-        query = sa.select(rejects.reason, sa.func.count()).where(rejects.rig == selection.rig)
+        # A file that grows is loaded again and again, with the same faulty rows in it.
+        query = sa.select(rejects.timestamp, rejects.reason, rejects.raw).distinct()
+        query = query.where(rejects.rig == selection.rig)
+        # What was corrected, and has been accepted by a later load, is no fault any more.
+        readings = self._schema.readings.c
+        corrected = sa.exists().where(
+            readings.rig == rejects.rig,
+            readings.timestamp == sa.type_coerce(rejects.timestamp, sa.BigInteger),
+            readings.load_id > rejects.load_id,
+        )
+        query = query.where(~corrected)
         if selection.start is not None:
             query = query.where(rejects.timestamp >= selection.start)
         if selection.end is not None:
             query = query.where(rejects.timestamp < selection.end)
-        rows = connection.execute(query.group_by(rejects.reason)).all()
+        faulty = query.subquery()
+        counts = sa.select(faulty.c.reason, sa.func.count()).group_by(faulty.c.reason)
+        rows = connection.execute(counts).all()
         return {row.reason: row[1] for row in rows}
 
     def _channel_summary(

@@ -46,6 +46,8 @@ class Schema:
             self.metadata,
             sa.Column("rig", sa.Text, primary_key=True, nullable=False),
             sa.Column("timestamp", sa.BigInteger, primary_key=True, nullable=False),
+            # The load that it came with: a corrected load takes back what it brought before.
+            sa.Column("load_id", sa.Integer),
             sqlite_with_rowid=False,
         )
 
@@ -92,7 +94,7 @@ class Schema:
             f"{self.table_name}_rejects",
             self.metadata,
             sa.Column("id", sa.Integer, primary_key=True),
-            sa.Column("load_id", sa.Integer, nullable=False, index=True),
+            sa.Column("load_id", sa.Integer, nullable=False),
             sa.Column("source", sa.Text, nullable=False),
             sa.Column("line", sa.BigInteger, nullable=False),
             sa.Column("rig", sa.Text, nullable=False),
@@ -100,7 +102,8 @@ class Schema:
             sa.Column("reason", sa.Text, nullable=False),
             sa.Column("detail", sa.Text, nullable=False),
             sa.Column("raw", sa.Text, nullable=False),
-            sa.Index(f"{self.table_name}_rejects_by_time", "rig", "timestamp"),
+            sa.Index(f"{self.table_name}_rejects_time", "rig", "timestamp"),
+            sa.Index(f"{self.table_name}_rejects_load", "load_id"),
         )
 
     @cached_property

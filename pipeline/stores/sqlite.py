@@ -51,13 +51,20 @@ class SqliteStore(Questions):
             migrate(connection, self._schema)
 
     @contextmanager
-    def loading(self, identity: SourceIdentity) -> Iterator["SqliteLoad"]:
+    def loading(
+        self, identity: SourceIdentity, again: bool = False
+    ) -> Iterator["SqliteLoad | None"]:
         with self._writing() as connection:
-            yield SqliteLoad(connection, self._schema, identity)
+            # Asked under the write lock: two processes may bring the same source.
+            known = not again and self._known(connection, identity) is not None
+            yield None if known else SqliteLoad(connection, self._schema, identity)
 
     def begin_live(self, identity: SourceIdentity) -> int:
         with self._writing() as connection:
-            return SqliteLoad(connection, self._schema, identity, status="live").load_id
+            add_channels(connection, self._schema, identity.rig)
+            ledger = Ledger(connection, self._schema)
+            ledger.register(identity.rig)
+            return ledger.open(identity, "live")
 
     def append(
         self, load_id: int, source: SourceIdentity, readings: pl.DataFrame, rejects: pl.DataFrame
@@ -70,7 +77,7 @@ class SqliteStore(Questions):
                 rig = source.rig.renamed(part["rig"][0])
                 if rig is not source.rig:
                     ledger.register(rig)
-                _Rows(connection, self._schema, rig).upsert(part)
+                _Rows(connection, self._schema, rig, load_id).upsert(part)
                 ledger.add_live_readings(load_id, rig.name, *_span(part))
 
     @contextmanager
@@ -87,27 +94,24 @@ class SqliteStore(Questions):
 class SqliteLoad:
     """One load inside its transaction."""
 
-    def __init__(
-        self,
-        connection: sa.Connection,
-        schema: Schema,
-        identity: SourceIdentity,
-        status: str = "open",
-    ) -> None:
+    def __init__(self, connection: sa.Connection, schema: Schema, identity: SourceIdentity) -> None:
         self._connection = connection
         self._schema = schema
         self._identity = identity
         self._ledger = Ledger(connection, schema)
-        self._rows: dict[str, _Rows] = {}
+        self._rows: _Rows | None = None
         self._touched: dict[str, tuple[datetime, datetime, int]] = {}
-        self._register(identity.rig)
-        self.load_id = self._ledger.open(identity, status)
+        self.load_id = self._ledger.open(identity, "open")
 
     def add_readings(self, readings: pl.DataFrame) -> None:
         name = readings["rig"][0]
-        if name not in self._rows:
-            self._register(self._identity.rig.renamed(name))
-        self._rows[name].upsert(readings)
+        rig = self._identity.rig
+        if self._rows is None:
+            add_channels(self._connection, self._schema, rig)
+            self._rows = _Rows(self._connection, self._schema, rig, self.load_id)
+        if name not in self._touched:
+            self._ledger.register(rig.renamed(name))
+        self._rows.upsert(readings)
         first, last, rows = _span(readings)
         known = self._touched.get(name, (first, last, 0))
         self._touched[name] = min(first, known[0]), max(last, known[1]), known[2] + rows
@@ -116,14 +120,12 @@ class SqliteLoad:
         _insert_rejects(self._connection, self._schema, self.load_id, self._identity.name, rejects)
 
     def finish(self, outcome: LoadOutcome) -> None:
+        if outcome.accepted:
+            # A load of which nothing is accepted takes nothing back: it may be a wrong rig file.
+            self._ledger.supersede(self._identity, self.load_id)
         self._ledger.complete(self.load_id, outcome, self._touched)
         for name in self._touched:
             self._keep_interval(name, outcome.interval_s)
-
-    def _register(self, rig: Rig) -> None:
-        add_channels(self._connection, self._schema, rig)
-        self._ledger.register(rig)
-        self._rows[rig.name] = _Rows(self._connection, self._schema, rig)
 
     def _keep_interval(self, rig: str, interval_s: float | None) -> None:
         """Set the usual interval of a rig whose file does not say it, at its first load."""
@@ -151,20 +153,20 @@ class SqliteLoad:
 
 
 class _Rows:
-    """Upserts of one rig's readings, a hundred rows a statement.
+    """Upserts of one load's readings, a hundred rows a statement.
 
     Parameters are bound in statements of many rows, because a call a row costs more than
     what SQLite does with it.
     """
 
-    def __init__(self, connection: sa.Connection, schema: Schema, rig: Rig) -> None:
+    def __init__(self, connection: sa.Connection, schema: Schema, rig: Rig, load_id: int) -> None:
         self._connection = _driver(connection)
-        self._rig = rig.name
+        self._load_id = load_id
         self._columns = ["timestamp", *rig.value_columns]
         present = [
             column["name"] for column in sa.inspect(connection).get_columns(schema.table_name)
         ]
-        names = [_quoted(connection, name) for name in ["rig", *self._columns]]
+        names = [_quoted(connection, name) for name in ["rig", "load_id", *self._columns]]
         # Every column is set, so that nothing of a replaced reading stays.
         replaced = [
             _quoted(connection, name) for name in present if name not in ("rig", "timestamp")
@@ -173,37 +175,43 @@ class _Rows:
             f"INSERT INTO {_quoted(connection, schema.table_name)} ({', '.join(names)}) VALUES "  # noqa: S608  # quoted names
         )
         assignments = ", ".join(f"{name} = excluded.{name}" for name in replaced)
-        self._tail = f" ON CONFLICT (rig, timestamp) DO UPDATE SET {assignments}"
+        # The load with the higher number wins, whoever comes last.
+        self._tail = (
+            f" ON CONFLICT (rig, timestamp) DO UPDATE SET {assignments}"
+            " WHERE excluded.load_id >= load_id"
+        )
         self._statements: dict[int, str] = {}
 
     def upsert(self, readings: pl.DataFrame) -> None:
+        rig = readings["rig"][0]
         frame = readings.select(self._columns).with_columns(pl.col("timestamp").dt.epoch("us"))
         most = self._connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
-        each = max(1, min(_ROWS_A_STATEMENT, (most - 1) // len(self._columns)))
+        each = max(1, min(_ROWS_A_STATEMENT, (most - 2) // len(self._columns)))
         for part in frame.iter_slices(_ROWS_IN_CACHE):
             whole = len(part) // each * each
-            self._execute(each, part.head(whole))
-            self._execute(1, part.slice(whole))
+            self._execute(rig, each, part.head(whole))
+            self._execute(rig, 1, part.slice(whole))
 
-    def _execute(self, rows: int, frame: pl.DataFrame) -> None:
+    def _execute(self, rig: str, rows: int, frame: pl.DataFrame) -> None:
         """Run the statement for `rows` rows as often as the frame has that many."""
         width, step = len(self._columns), rows * len(self._columns)
         values: list[Any] = [None] * (len(frame) * width)
         for position, column in enumerate(frame.iter_columns()):
             values[position::width] = column.to_list()
-        parameters = [[self._rig, *values[i : i + step]] for i in range(0, len(values), step)]
+        fixed = (rig, self._load_id)
+        parameters = [[*fixed, *values[i : i + step]] for i in range(0, len(values), step)]
         if parameters:
             self._connection.executemany(self._statement(rows), parameters)
 
     def _statement(self, rows: int) -> str:
         if rows not in self._statements:
             width = len(self._columns)
-            # ?1 is the rig, the same in every row.
+            # ?1 is the rig and ?2 the load, the same in every row.
             row_values = (
-                ", ".join(f"?{2 + row * width + column}" for column in range(width))
+                ", ".join(f"?{3 + row * width + column}" for column in range(width))
                 for row in range(rows)
             )
-            values = ", ".join(f"(?1, {row})" for row in row_values)
+            values = ", ".join(f"(?1, ?2, {row})" for row in row_values)
             self._statements[rows] = self._head + values + self._tail
         return self._statements[rows]
 

@@ -262,6 +262,16 @@ def test_a_rig_that_comes_is_there_at_once(written: Asked, tmp_path: Path) -> No
     assert written.json("/api/kpis", rig="shaker-7")["total_records"] == 143
 
 
+def test_a_rig_without_readings_says_so(written: Asked) -> None:
+    """It has connected, and not sent anything yet."""
+    with made.live_writer(written.database, made.static_fire_rig()):
+        pass
+    response = written.get("/api/kpis", rig="static-fire")
+    assert response.status_code == 404
+    assert response.json()["detail"] == "rig 'static-fire' has no readings yet"
+    assert written.json("/api/kpis")["rig"] == "rig-1"
+
+
 def test_a_write_that_is_rolled_back_changes_nothing(written: Asked) -> None:
     before = computed(written)
     with closing(sqlite3.connect(written.database)) as connection:

@@ -227,7 +227,7 @@ def away(lone: Asked, tmp_path: Path) -> Iterator[Path]:
         path.rename(elsewhere)
     yield lone.database
     for path in files_of(lone.database):
-        path.rmdir() if path.is_dir() else path.unlink()
+        path.unlink()
     for path, elsewhere in taken:
         elsewhere.rename(path)
 
@@ -307,10 +307,6 @@ def test_another_database_in_its_place_is_seen_at_once(
     assert lone.json("/api/kpis")["total_records"] == 7
 
 
-def a_folder(path: Path) -> None:
-    path.mkdir()
-
-
 def no_database(path: Path) -> None:
     path.write_text("no database\n" * 500)
 
@@ -320,7 +316,7 @@ def a_strangers_database(path: Path) -> None:
         connection.execute("CREATE TABLE sensor_data (id INTEGER)")
 
 
-@pytest.mark.parametrize("put", [a_folder, no_database, a_strangers_database])
+@pytest.mark.parametrize("put", [no_database, a_strangers_database])
 def test_what_is_not_our_database_is_as_good_as_none(
     lone: Asked, away: Path, put: Callable[[Path], None]
 ) -> None:
@@ -368,3 +364,18 @@ def test_somebodys_write_delays_no_start(
     assert time.monotonic() - started < 15
     next(server, None)
     assert writing.in_transaction
+
+
+def test_a_folder_in_the_place_of_the_database_is_as_good_as_none(tmp_path: Path) -> None:
+    """It cannot even be opened; when the database is back, so is everything."""
+    database, elsewhere = tmp_path / "readings.db", tmp_path / "elsewhere.db"
+    made.load(database, made.plain_csv(tmp_path / "plain.csv", 10))
+    server = asked(tmp_path, database=database)
+    other = next(server)
+    database.rename(elsewhere)
+    database.mkdir()
+    assert_unavailable(other)
+    database.rmdir()
+    elsewhere.rename(database)
+    assert other.json("/api/health")["rows"] == 10
+    next(server, None)

@@ -157,7 +157,8 @@ def test_a_preview_for_programs(loaded: Json, home: Path) -> None:
 
 
 def test_a_preview_shows_units_that_are_converted(loaded: Json, write: Any) -> None:
-    write("x.csv", "timestamp;acceleration;displacement;coil_warmth;cycles\n1;1;1;1;1\n")
+    header = "timestamp;acceleration;Auslenkung (µm);Spule (°F);cycles\n"
+    write("x.csv", f"{header}1;1;1;1;1\n".encode("cp1252"))
     (found,) = loaded("x.csv", "--rig-file", DATA / "vibration.toml", "--preview")
     units = {column["name"]: column["unit"] for column in found["columns"]}
     assert units["displacement"] == "micrometer to mm"

@@ -81,14 +81,31 @@ def test_without_a_path_nothing_is_written(
         processed.add(readings)
         processed.publish()
     assert os.listdir(tmp_path) == []
-    assert not processed.wanted_again
+    assert not processed.wanted
 
 
-@pytest.mark.parametrize(("only_if_new", "wanted"), [(True, False), (False, True)])
-def test_whether_stored_readings_are_wanted_again(
-    only_if_new: bool, wanted: bool, tmp_path: Path, rig: Rig
+def test_a_source_is_never_replaced(tmp_path: Path, rig: Rig) -> None:
+    (tmp_path / "raw.csv").write_text("raw")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "raw.csv")
+    sources = ["-", str(tmp_path / "raw.csv"), str(tmp_path / "gone.csv")]
+    for path in ("raw.csv", "link.csv"):
+        with (
+            pytest.raises(SmartSensorError, match="would replace its raw data"),
+            ProcessedCsv(tmp_path / path, rig, sources),
+        ):
+            pass
+    assert (tmp_path / "raw.csv").read_text() == "raw"
+
+
+def test_what_a_killed_run_left_goes_when_it_is_old(
+    tmp_path: Path, rig: Rig, readings: pl.DataFrame
 ) -> None:
-    assert ProcessedCsv(tmp_path / "out.csv", rig, only_if_new).wanted_again is wanted
+    old, young = tmp_path / ".out.csv.old.partial", tmp_path / ".out.csv.young.partial"
+    for leftover in (old, young):
+        leftover.touch()
+    os.utime(old, (0, 0))
+    write(ProcessedCsv(tmp_path / "out.csv", rig), readings)
+    assert sorted(os.listdir(tmp_path)) == [".out.csv.young.partial", "out.csv"]
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path, rig: Rig) -> None:
@@ -111,7 +128,7 @@ def test_a_folder_in_the_place_of_the_file_is_one_line(
     tmp_path: Path, rig: Rig, readings: pl.DataFrame
 ) -> None:
     (tmp_path / "out.csv").mkdir()
-    with pytest.raises(SmartSensorError, match=r"out\.csv: Is a directory"):
+    with pytest.raises(SmartSensorError, match=r"out\.csv: is not a file"):
         write(ProcessedCsv(tmp_path / "out.csv", rig), readings)
     assert os.listdir(tmp_path) == ["out.csv"]
 

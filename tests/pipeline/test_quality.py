@@ -5,7 +5,6 @@ import io
 import polars as pl
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 
 from pipeline import quality
 from pipeline.quality import REASONS, REJECT_SCHEMA, judge, reading_schema
@@ -41,7 +40,7 @@ def judged(text: str, rig: Rig) -> tuple[pl.DataFrame, pl.DataFrame]:
     [
         (f"{TIME},20,1000", "wrong_field_count", "3 fields instead of 4"),
         (f"{TIME},20,1000,1,", "wrong_field_count", "5 fields instead of 4"),
-        (f'{TIME},20,1000,"1', "wrong_field_count", "a quote that is never closed"),
+        (f'{TIME},20,1000,"1', "wrong_field_count", "a stray quote, or one that is never closed"),
         (",20,1000,1", "missing_value", "timestamp is missing"),
         (f"{TIME},,1000,1", "missing_value", "temperature is missing"),
         (f"{TIME},20,  ,1", "missing_value", "pressure is missing"),
@@ -49,7 +48,7 @@ def judged(text: str, rig: Rig) -> tuple[pl.DataFrame, pl.DataFrame]:
         (f"{TIME},n/a,1000,1", "missing_value", "temperature is missing"),
         (f"{TIME},NULL,1000,1", "missing_value", "temperature is missing"),
         (f"{TIME},none,1000,1", "missing_value", "temperature is missing"),
-        ("noon,20,1000,1", "unparsable", "timestamp 'noon' is not a time; expected ISO 8601"),
+        ("noon,20,1000,1", "unparsable", "timestamp 'noon' is not a time; expected ISO 8601 or an integer epoch"),
         (f"{TIME},warm,1000,1", "unparsable", "temperature 'warm' is not a number"),
         (f"{TIME},20,1_000,1", "unparsable", "pressure '1_000' is not a number"),
         (f"{TIME},NaN,1000,1", "not_finite", "temperature 'NaN' is not finite"),
@@ -175,11 +174,12 @@ def test_a_range_may_be_open(valid: str, value: str, expected: str) -> None:
     assert rejects["detail"].to_list() == [f"x '{value}' is outside {expected}"]
 
 
-def test_without_a_range_every_finite_value_is_fine() -> None:
+def test_without_a_range_every_value_is_fine_whose_square_is_finite() -> None:
     rig = parse_rig("[channels.x]", "test")
-    readings, rejects = judged(f"timestamp,x\n{TIME},-1e300\n{TIME},inf\n{TIME}, 1 \n", rig)
-    assert readings["x"].to_list() == [-1e300, 1.0]
-    assert rejects["reason"].to_list() == ["not_finite"]
+    rows = "".join(f"{TIME},{value}\n" for value in ("-1e150", "inf", " 1 ", "1e151"))
+    readings, rejects = judged(f"timestamp,x\n{rows}", rig)
+    assert readings["x"].to_list() == [-1e150, 1.0]
+    assert rejects["reason"].to_list() == ["not_finite", "out_of_range"]
 
 
 def test_values_are_converted_before_their_range_is_checked() -> None:
@@ -225,7 +225,6 @@ def carefully(batch: Batch, rig: Rig) -> pl.DataFrame:
 
 
 @given(csv_texts())
-@hypothesis_settings(max_examples=60)
 def test_the_quick_way_accepts_what_the_careful_way_accepts(case: CsvText) -> None:
     source = CsvSource("x.csv", case.rig, spooled=io.BytesIO(case.text.encode()))
     for batch in source.batches():

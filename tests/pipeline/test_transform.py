@@ -9,7 +9,6 @@ from unittest.mock import patch
 import polars as pl
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 
 from pipeline import duplicates
 from pipeline.errors import SourceError
@@ -44,7 +43,6 @@ def expected(case: CsvText) -> reference.Outcome:
 
 
 @given(csv_texts())
-@hypothesis_settings(max_examples=150)
 def test_every_row_ends_where_the_reference_puts_it(case: CsvText) -> None:
     rows_read, readings, rejects = outcome(case)
     wanted = expected(case)

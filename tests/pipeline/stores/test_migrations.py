@@ -147,7 +147,7 @@ def test_a_new_channel_is_a_new_column_and_old_readings_stay(home: Path, sql: Sq
         ("b", None, None, 7.0),
     ]
     columns = [row[0] for row in sql("SELECT name FROM pragma_table_info('sensor_data')")]
-    assert columns == ["rig", "timestamp", "x", "x_zscore", "x_alert", "y"]
+    assert columns == ["rig", "timestamp", "load_id", "x", "x_zscore", "x_alert", "y"]
 
 
 def test_two_rigs_may_share_a_channel(home: Path, sql: Sql) -> None:

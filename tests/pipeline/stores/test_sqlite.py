@@ -132,7 +132,6 @@ def test_each_rig_of_a_load_is_a_change_of_its_own(load: Load, settings: Setting
         assert {stored.rig.name: stored.total_records for stored in store.rigs()} == {
             "a": 2,
             "b": 1,
-            "rig-1": 0,
         }
 
 
@@ -243,7 +242,7 @@ def test_each_rig_of_a_load_gets_its_own_interval(load: Load, settings: Settings
     load("timestamp,rig,a\n1,x,1\n2,y,1\n3,x,1\n12,y,1\n", rig=small)
     with closing(open_store(settings)) as store:
         found = {stored.rig.name: stored.interval_s for stored in store.rigs()}
-    assert found == {"small": None, "x": 2.0, "y": 10.0}
+    assert found == {"x": 2.0, "y": 10.0}
 
 
 def test_the_interval_of_a_new_rig_file_is_taken(load: Load, settings: Settings) -> None:
