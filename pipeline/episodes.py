@@ -27,17 +27,23 @@ class Episode:
 
 
 def episodes(rows: pl.DataFrame, rig: Rig, interval_s: float | None) -> list[Episode]:
-    """Entries for alert rows (timestamp, channel, level, value, zscore), newest first.
+    """Entries for alert rows (as `Store.alerts` gives them), newest first.
 
-    Readings belong together when they follow one another without a gap.
+    Readings belong together when they follow one another, without another one or a gap between.
     """
-    longest = timedelta(seconds=GAP_FACTOR * interval_s) if interval_s else timedelta(0)
+    longest = timedelta(seconds=GAP_FACTOR * interval_s) if interval_s else timedelta.max
     found: list[Episode] = []
     for channel in rig.scored_channels:
         current: Episode | None = None
+        before = -1
         mine = rows.filter(pl.col("channel") == channel.name).sort("timestamp")
-        for timestamp, _, level, value, zscore in mine.iter_rows():
-            near = current is not None and timestamp - current.last_timestamp <= longest
+        for timestamp, _, level, value, zscore, place in mine.iter_rows():
+            near = (
+                current is not None
+                and place == before + 1
+                and timestamp - current.last_timestamp <= longest
+            )
+            before = place
             if current is None or not near or current.level != level:
                 current = Episode(
                     channel.name,

@@ -235,11 +235,12 @@ def _numbers(channel: Channel, rows: pl.DataFrame, column: pl.Expr, rig: Rig) ->
             column.str.replace(",", ".", literal=True)
         )
     number = column.cast(pl.Float64, strict=False)
-    shift, numerator, denominator = channel.conversion
+    # Never a division: Polars rounds it differently in a frame of one row than in a longer one.
+    shift, scale = channel.conversion
     if shift:
         number = number + shift
-    if numerator != denominator:
-        number = number * numerator / denominator
+    if scale != 1.0:
+        number = number * scale
     return number.alias(channel.name)
 
 

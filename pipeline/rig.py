@@ -139,14 +139,13 @@ class Channel(_Part):
         return f"{self.name}_alert"
 
     @cached_property
-    def conversion(self) -> tuple[float, float, float]:
-        """(a, b, c) such that (x + a) * b / c is in the channel's unit for x in the file's unit."""
+    def conversion(self) -> tuple[float, float]:
+        """(a, b) such that (x + a) * b is in the channel's unit for x in the file's unit."""
         if self.source.unit is None or self.source.unit == self.unit:
-            return 0.0, 1.0, 1.0
+            return 0.0, 1.0
         zero, one = (_converted(Fraction(x), self.source.unit, self.unit) for x in (0, 1))
-        # Two short numbers instead of their quotient: 302 degF is 150 degC, and not a little more.
-        numerator, denominator = (one - zero).as_integer_ratio()
-        return float(zero / (one - zero)), float(numerator), float(denominator)
+        # The shift first: 302 degF is 150 degC, and not a little more.
+        return float(zero / (one - zero)), float(one - zero)
 
 
 class Files(_Part):

@@ -91,7 +91,8 @@ def _zscore(channel: Channel, moments: Moments) -> pl.Expr:
     deviation = moments.standard_deviation
     if not deviation:
         return pl.when(value.is_not_null()).then(0.0).alias(channel.zscore_column)
-    return ((value - moments.mean) / deviation).alias(channel.zscore_column)
+    # Not divided: Polars rounds a quotient differently in a frame of one row than in a longer one.
+    return ((value - moments.mean) * (1 / deviation)).alias(channel.zscore_column)
 
 
 def _level(channel: Channel) -> pl.Expr:

@@ -75,7 +75,7 @@ class ColumnMap:
         missing: dict[str, str] = {}
         wanted = {"timestamp": (rig.files.time_column, True), "rig": ("rig", False)}
         wanted |= {c.name: (c.column, c.required) for c in rig.channels}
-        converted = {c.name for c in rig.channels if c.conversion != (0.0, 1.0, 1.0)}
+        converted = {c.name for c in rig.channels if c.conversion != (0.0, 1.0)}
         taken = {_key(column) for column, _ in wanted.values()}
         for name, (column, required) in wanted.items():
             found = places.get(_key(column))

@@ -136,7 +136,8 @@ class Store(Protocol):
     def alerts(self, selection: Range, levels: Sequence[str], limit: int) -> pl.DataFrame:
         """The newest `limit` readings of single channels at one of the levels.
 
-        Columns: timestamp, channel, level, value, zscore.
+        Columns: timestamp, channel, level, value, zscore, and place, the reading's number in
+        the selection.
         """
 
     def loads(self, limit: int) -> list[dict[str, Any]]: ...

@@ -24,6 +24,14 @@ def _create_tables(connection: sa.Connection, schema: Schema) -> None:
 MIGRATIONS: dict[str, Migration] = {"0001_tables": _create_tables}
 
 
+def is_current(connection: sa.Connection, schema: Schema) -> bool:
+    """Whether there is nothing to do, found out without the write lock."""
+    names = schema.migrations.c.name
+    return sa.inspect(connection).has_table(schema.migrations.name) and set(
+        connection.execute(sa.select(names)).scalars()
+    ) == set(MIGRATIONS)
+
+
 def migrate(connection: sa.Connection, schema: Schema) -> list[str]:
     """Apply what is missing, in order; the caller's transaction holds the write lock.
 

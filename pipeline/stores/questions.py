@@ -125,18 +125,27 @@ class Questions:
             if stored is None or not stored[0].scored_channels:
                 return pl.DataFrame(schema=_ALERT_SCHEMA)
             table = self._table(self._columns(connection))
-            parts = [
-                sa.select(
-                    table.c.timestamp,
-                    sa.literal(channel.name).label("channel"),
-                    table.c[channel.alert_column].label("level"),
-                    table.c[channel.name].label("value"),
-                    table.c[channel.zscore_column].label("zscore"),
+            place = sa.func.row_number().over(order_by=table.c.timestamp).label("place")
+            parts = []
+            for channel in stored[0].scored_channels:
+                names = (channel.alert_column, channel.name, channel.zscore_column)
+                columns = (table.c[name] for name in names)
+                numbered = (
+                    sa.select(place, table.c.timestamp, *columns)
+                    .where(*self._within(table, selection))
+                    .subquery()
                 )
-                .where(*self._within(table, selection))
-                .where(table.c[channel.alert_column].in_(levels))
-                for channel in stored[0].scored_channels
-            ]
+                level, value, zscore = (numbered.c[name] for name in names)
+                parts.append(
+                    sa.select(
+                        numbered.c.timestamp,
+                        sa.literal(channel.name).label("channel"),
+                        level.label("level"),
+                        value.label("value"),
+                        zscore.label("zscore"),
+                        numbered.c.place,
+                    ).where(level.in_(levels))
+                )
             union = sa.union_all(*parts).subquery()
             query = (
                 sa.select(union).order_by(union.c.timestamp.desc(), union.c.channel).limit(limit)
@@ -365,6 +374,7 @@ _ALERT_SCHEMA: dict[str, Any] = {
     "level": pl.String(),
     "value": pl.Float64(),
     "zscore": pl.Float64(),
+    "place": pl.Int64(),
 }
 
 

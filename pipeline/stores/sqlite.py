@@ -1,6 +1,7 @@
 """SQLite through Python's own `sqlite3`: one writer at a time, readers never blocked (WAL)."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,7 +15,7 @@ from pipeline.db_utils import translated_errors
 from pipeline.rig import Rig
 from pipeline.stores.base import LoadOutcome, SourceIdentity
 from pipeline.stores.ledger import Ledger
-from pipeline.stores.migrations import add_channels, migrate
+from pipeline.stores.migrations import add_channels, is_current, migrate
 from pipeline.stores.questions import Questions
 from pipeline.stores.schema import Schema
 from pipeline.stores.watch import Watch
@@ -32,6 +33,8 @@ class SqliteStore(Questions):
     def __init__(self, engine: sa.Engine, table_name: str) -> None:
         super().__init__(engine, Schema(table_name))
         self._watch = Watch(Path(str(engine.url.database)))
+        self._opening = threading.Lock()
+        self._replaced = False
         self._migrate()
 
     def close(self) -> None:
@@ -40,13 +43,19 @@ class SqliteStore(Questions):
 
     def version(self) -> int:
         replaced, version = self._watch.look()
-        if replaced:
-            # Another file has taken its place: pooled connections still see the old one.
-            self._engine.dispose()
-            self._migrate()
+        with self._opening:
+            self._replaced |= replaced
+            if self._replaced:
+                # Another file has taken its place: pooled connections still see the old one.
+                self._engine.dispose()
+                self._migrate()
+                self._replaced = False
         return version
 
     def _migrate(self) -> None:
+        with self._reading() as connection:
+            if is_current(connection, self._schema):
+                return
         with self._writing() as connection:
             migrate(connection, self._schema)
 

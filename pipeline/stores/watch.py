@@ -50,8 +50,12 @@ class Watch:
             # A new connection counts from its own beginning: never repeat a number.
             self._base += 1 << 32
             self._connection.close()
+            self._connection = None
         uri = self._path.resolve().as_uri() + "?mode=rw"
-        self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=1.0)
+        try:
+            self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=1.0)
+        except sqlite3.Error as error:
+            raise DatabaseUnavailable(f"{self._path}: {error}") from error
         self._file = file
 
     def _data_version(self) -> int:

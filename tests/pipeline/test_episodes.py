@@ -23,14 +23,17 @@ Alert = tuple[int, str, str, float, float | None]
 
 
 def found(alerts: list[Alert], interval_s: float | None = 10.0) -> list[Episode]:
+    # There is no other reading than these.
+    places = {second: place for place, second in enumerate(sorted({a[0] for a in alerts}), 1)}
     rows = pl.DataFrame(
-        [(START + timedelta(seconds=second), *rest) for second, *rest in alerts],
+        [(START + timedelta(seconds=a[0]), *a[1:], places[a[0]]) for a in alerts],
         schema={
             "timestamp": pl.Datetime("us", "UTC"),
             "channel": pl.String,
             "level": pl.String,
             "value": pl.Float64,
             "zscore": pl.Float64,
+            "place": pl.Int64,
         },
         orient="row",
     )
@@ -75,8 +78,8 @@ def test_what_belongs_together(alerts: list[Alert], expected: list[tuple[int, in
     assert spans(alerts) == expected
 
 
-def test_without_an_interval_every_reading_is_an_entry() -> None:
-    assert spans([(s, "x", "red", 90, 1) for s in (0, 10)], None) == [(10, 10, 1), (0, 0, 1)]
+def test_without_an_interval_neighbours_are_one_entry() -> None:
+    assert spans([(s, "x", "red", 90, 1) for s in (0, 5000)], None) == [(0, 5000, 2)]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,11 @@ def judged(text: str, rig: Rig) -> tuple[pl.DataFrame, pl.DataFrame]:
         (f"{TIME},n/a,1000,1", "missing_value", "temperature is missing"),
         (f"{TIME},NULL,1000,1", "missing_value", "temperature is missing"),
         (f"{TIME},none,1000,1", "missing_value", "temperature is missing"),
-        ("noon,20,1000,1", "unparsable", "timestamp 'noon' is not a time; expected ISO 8601 or an integer epoch"),
+        (
+            "noon,20,1000,1",
+            "unparsable",
+            "timestamp 'noon' is not a time; expected ISO 8601 or an integer epoch",
+        ),
         (f"{TIME},warm,1000,1", "unparsable", "temperature 'warm' is not a number"),
         (f"{TIME},20,1_000,1", "unparsable", "pressure '1_000' is not a number"),
         (f"{TIME},NaN,1000,1", "not_finite", "temperature 'NaN' is not finite"),
@@ -190,6 +194,14 @@ def test_values_are_converted_before_their_range_is_checked() -> None:
     readings, rejects = judged(f"timestamp,x\n{TIME},32\n{TIME},302\n{TIME},302.1\n", rig)
     assert readings["x"].to_list() == [0.0, 150.0]
     assert rejects["detail"].to_list() == ["x '302.1' is outside the valid range 0 to 150 degC"]
+
+
+def test_a_value_is_converted_the_same_in_a_batch_of_any_size() -> None:
+    rig = parse_rig('[channels.x]\nunit = "degC"\nsource = { unit = "degF" }', "test")
+    texts = [f"{number / 7:.3f}" for number in range(200)]
+    together, _ = judged("\n".join(["timestamp,x", *(f"{TIME},{t}" for t in texts), ""]), rig)
+    alone = [judged(f"timestamp,x\n{TIME},{text}\n", rig)[0]["x"][0] for text in texts]
+    assert together["x"].to_list() == alone
 
 
 def test_readings_and_rejects_keep_the_order_of_the_source(rig: Rig) -> None:

@@ -170,8 +170,8 @@ def test_the_ends_of_a_range_are_met_exactly(
     value: float, unit: str, to_unit: str, expected: float
 ) -> None:
     rig = parse_rig(f"[channels.x]\nunit = '{to_unit}'\nsource = {{ unit = '{unit}' }}", "r")
-    shift, numerator, denominator = rig.channels[0].conversion
-    assert (value + shift) * numerator / denominator == expected
+    shift, scale = rig.channels[0].conversion
+    assert (value + shift) * scale == expected
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,14 @@ def test_a_counter_is_not_scored() -> None:
     assert scored([1.0, 2.0], rig).columns == ["x"]
 
 
+def test_a_score_is_the_same_in_a_frame_of_any_size() -> None:
+    numbers = [20 + number / 7 for number in range(200)]
+    moments = {"x": Moments.of(pl.Series(numbers))}
+    together = score(pl.DataFrame({"x": numbers}), moments, RIG)["x_zscore"].to_list()
+    alone = [score(pl.DataFrame({"x": [n]}), moments, RIG)["x_zscore"][0] for n in numbers]
+    assert together == alone
+
+
 def test_outliers_have_a_red_z_score_in_any_channel() -> None:
     numbers = [20.0] * 20 + [79.0, 5.0, None]
     found = scored(numbers)

@@ -168,7 +168,7 @@ def test_a_summary_of_a_channel_without_values(
 
 def test_alerts_are_the_newest_readings_of_the_levels(minutes: Store) -> None:
     found = minutes.alerts(Range("rig-1"), ["red", "yellow"], 10)
-    assert found.columns == ["timestamp", "channel", "level", "value", "zscore"]
+    assert found.columns == ["timestamp", "channel", "level", "value", "zscore", "place"]
     (alert,) = found.rows(named=True)
     assert (alert["timestamp"], alert["channel"], alert["level"]) == (at(7), "temperature", "red")
     assert (alert["value"], alert["zscore"] > 2) == (90.0, True)
