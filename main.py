@@ -38,7 +38,7 @@ def create_main() -> FastAPI:
     app = create_app(settings)
     context = app.state.context
     rig, store = context.rig, context.store
-    if not store.rigs() and settings.rig_file == default_rig_file():
+    if not store.rigs(counted=False) and settings.rig_file == default_rig_file():
         started = datetime.now(UTC).replace(microsecond=0) - simulate.SAMPLE_SPAN
         load_source(simulation_source(rig, started), rig, settings, store)
 
@@ -92,7 +92,6 @@ def main() -> None:
             threading.Thread(target=simulate_live, args=work, daemon=True).start()
         else:
             print("The database holds readings of your own: no simulation is added to them.")
-    print(f"Smart Sensor: http://localhost:{settings.port}/  (Ctrl+C stops it)", flush=True)
     try:
         serve(app, settings)
     finally:

@@ -18,6 +18,7 @@ from pipeline.stores.base import Range, StoredRig
 from pipeline.timestamps import day_range, parse_moment, rfc3339
 
 _KEPT_BYTES = 64 << 20
+_BUILDERS = 64
 
 
 class Answers:
@@ -26,6 +27,7 @@ class Answers:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
+        self._builders = [threading.Lock() for _ in range(_BUILDERS)]
         self._kept: OrderedDict[Any, bytes] = OrderedDict()
         self._bytes = 0
         self._version: int | None = None
@@ -37,22 +39,32 @@ class Answers:
         commit overtook is thrown away at the next question, never served as if it were new.
         """
         version = self._store.version()
+        # One builds, the others wait for it: all ask at once when the data have changed.
+        with self._builders[hash((question, version)) % len(self._builders)]:
+            kept = self._find(question, version)
+            if kept is not None:
+                return kept
+            answer = to_json(build())
+            self._keep(question, version, answer)
+            return answer
+
+    def _find(self, question: Any, version: int) -> bytes | None:
         with self._lock:
-            if version != self._version:
+            if self._version is None or version > self._version:
                 self._kept.clear()
                 self._bytes = 0
                 self._version = version
-            elif question in self._kept:
+            if question in self._kept:
                 self._kept.move_to_end(question)
-                return self._kept[question]
-        answer = to_json(build())
+            return self._kept.get(question)
+
+    def _keep(self, question: Any, version: int, answer: bytes) -> None:
         with self._lock:
             if version == self._version and question not in self._kept:
                 self._kept[question] = answer
                 self._bytes += len(answer)
             while self._bytes > _KEPT_BYTES:
                 self._bytes -= len(self._kept.popitem(last=False)[1])
-        return answer
 
 
 def to_json(value: Any) -> bytes:
@@ -123,14 +135,14 @@ class Filter:
 
     def find_rig(self, context: Context) -> StoredRig:
         """The rig asked for; else the settings' rig; else the first that has readings."""
-        stored = context.store.rigs()
+        stored = context.store.rigs(counted=False)
         by_name = {each.rig.name: each for each in stored}
         if self.rig is not None:
             if self.rig in by_name:
                 return by_name[self.rig]
             there = ", ".join(by_name) or "none yet"
             raise NothingFoundError(f"no rig is named {self.rig!r}; there are: {there}")
-        with_readings = [each for each in stored if each.total_records]
+        with_readings = [each for each in stored if each.last_timestamp]
         if not with_readings:
             raise NothingFoundError(
                 "no readings yet; load some with `smart-sensor etl your.csv`, "
@@ -172,10 +184,10 @@ FilterDependency = Annotated[Filter, Depends(filter_of)]
 def nothing_in(stored: StoredRig, selection: Range) -> NothingFoundError:
     """Says that a range is empty, and where the rig has readings."""
     name = stored.rig.name
-    if not stored.total_records or not stored.first_timestamp or not stored.last_timestamp:
+    if not stored.first_timestamp or not stored.last_timestamp:
         return NothingFoundError(f"rig {name!r} has no readings yet")
     return NothingFoundError(
-        f"rig {name!r} has no readings in this range; it has {stored.total_records:,} from "
+        f"rig {name!r} has no readings in this range; it has some from "
         f"{rfc3339(stored.first_timestamp)} to {rfc3339(stored.last_timestamp)}"
     )
 

@@ -4,7 +4,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Response
+import orjson
+from fastapi import APIRouter, Query, Request, Response
 
 from dashboard import models
 from dashboard.answers import (
@@ -16,6 +17,7 @@ from dashboard.answers import (
     nothing_in,
     to_json,
 )
+from dashboard.live import Live
 from dashboard.problems import documented
 from pipeline import __version__
 from pipeline.episodes import episodes
@@ -165,10 +167,13 @@ def loads(context: ContextDependency, limit: Limit = 20) -> Response:
     tags=["operation"],
     summary="Is it working?",
 )
-def health(context: ContextDependency) -> Response:
+def health(request: Request, context: ContextDependency) -> Response:
     """200 when the database answers, else 503; for load balancers and people in a hurry."""
+    live: Live = request.app.state.live
+    now = {"live_clients": live.clients, "live_messages_dropped": live.dropped}
     try:
-        return json_response(context.answers.get("health", lambda: _health(context)))
+        kept = orjson.loads(context.answers.get("health", lambda: _health(context)))
+        return json_response(to_json({**kept, **now}))
     except DatabaseError:
         body = {
             "status": "unavailable",
@@ -177,12 +182,13 @@ def health(context: ContextDependency) -> Response:
             "rows": None,
             "last_reading": None,
             "version": __version__,
+            **now,
         }
         return Response(to_json(body), 503, media_type="application/json")
 
 
 def _health(context: Context) -> dict[str, Any]:
-    stored = context.store.rigs()
+    stored = context.store.rigs(counted=False)
     last = [rig.last_timestamp for rig in stored if rig.last_timestamp]
     return {
         "status": "ok",

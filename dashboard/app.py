@@ -80,6 +80,7 @@ def serve(app: FastAPI, settings: Settings) -> None:
 
     Says where it is to be found. Where it cannot listen it says why, and exits with code 2.
     """
+    logging.basicConfig(level=settings.log_level, format="%(levelname)s:     %(message)s")
     listeners = or_exit(lambda: listen(settings))
     if not pages.charts_built():
         logger.warning("the chart libraries are not built: run `make charts`")
@@ -87,13 +88,17 @@ def serve(app: FastAPI, settings: Settings) -> None:
         uvicorn.Config(
             app,
             log_level=settings.log_level.lower(),
+            # A line a request would drown everything else.
+            access_log=settings.log_level == "DEBUG",
             timeout_graceful_shutdown=_GRACE_S,
         )
     )
     for listener in listeners:
         host, port = listener.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        logging.getLogger("uvicorn.error").info("Listening on http://%s:%d", shown, port)
+        # An address that stands for all of this machine is none that a browser can open.
+        name = "localhost" if host in ("0.0.0.0", "::") else host  # noqa: S104  # compared only
+        shown = f"[{name}]" if ":" in name else name
+        print(f"Smart Sensor: http://{shown}:{port}/  (Ctrl+C stops it)", flush=True)
     # When it has stopped in order, uvicorn raises the signal again: that would be an exit code.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):

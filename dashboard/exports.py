@@ -1,6 +1,7 @@
 """The raw data back: a stream of readings as CSV, filtered like everything else."""
 
 import re
+import threading
 from collections.abc import Generator
 from typing import Annotated, Literal
 
@@ -11,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from dashboard.answers import ContextDependency, FilterDependency, nothing_in
 from dashboard.problems import documented
+from pipeline.errors import DatabaseUnavailable
 from pipeline.rig import Rig
 from pipeline.stores.base import Range, Store
 from pipeline.timestamps import RFC3339_FORMAT
@@ -39,7 +41,14 @@ def download(
     if context.store.extent(selection) is None:
         raise nothing_in(stored, selection)
     name = f"{_file_name(selection, asked.date)}.{format}"
+    if not _at_once.acquire(blocking=False):
+        raise DatabaseUnavailable(f"{_MOST_AT_ONCE} downloads are under way; try again later")
     return Download(_csv(context.store, selection, stored.rig), name)
+
+
+# Each holds a connection and a frame of readings for as long as its client takes.
+_MOST_AT_ONCE = 8
+_at_once = threading.BoundedSemaphore(_MOST_AT_ONCE)
 
 
 class Download(StreamingResponse):
@@ -59,6 +68,7 @@ class Download(StreamingResponse):
         finally:
             # Left to the garbage collector, it would keep its connection for some time.
             self._pieces.close()
+            _at_once.release()
 
 
 def _csv(store: Store, selection: Range, rig: Rig) -> Generator[bytes]:

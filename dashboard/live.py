@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 from anyio.to_thread import run_sync
@@ -19,6 +20,7 @@ from dashboard.answers import Context, Filter, to_json
 from pipeline.errors import NothingFoundError, SmartSensorError
 from pipeline.rig import Rig
 from pipeline.stores.base import Change, Range
+from pipeline.stores.watch import is_other_file
 
 logger = logging.getLogger(__name__)
 router = APIRouter()
@@ -31,6 +33,8 @@ _SEND_TIMEOUT_S = 10.0
 _MOST_READINGS = 100
 _MOST_CHANGES = 32
 _JUST_AFTER = timedelta(microseconds=1)
+_MOST_CLIENTS = 1_000
+_REFRESH = b'{"type":"refresh"'
 
 
 class Client:
@@ -59,13 +63,18 @@ class Live:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._clients: set[Client] = set()
+        self._dropped_for_others = 0
         self._sequence = 0
         self._version: int | None = None
 
     @property
     def dropped(self) -> int:
-        """Messages that the present clients were too slow for."""
-        return sum(client.dropped for client in self._clients)
+        """Messages that clients were too slow for, since the start."""
+        return self._dropped_for_others + sum(client.dropped for client in self._clients)
+
+    @property
+    def clients(self) -> int:
+        return len(self._clients)
 
     def join(self) -> Client:
         client = Client()
@@ -74,6 +83,7 @@ class Live:
 
     def leave(self, client: Client) -> None:
         self._clients.discard(client)
+        self._dropped_for_others += client.dropped
 
     async def watch(self) -> None:
         """Look for changes until cancelled. A database that is away is waited for."""
@@ -101,15 +111,16 @@ class Live:
             stored = Filter(rig).find_rig(self._context)
         except NothingFoundError:
             stored = None
-        last = []
+        last, extent = [], None
         if stored and stored.last_timestamp:
+            extent = store.extent(Range(stored.rig.name))
             selection = Range(stored.rig.name, start=stored.last_timestamp)
             last = self._readings(selection, stored.rig)[-1:]
         message = {
             "type": "snapshot",
             "sequence": sequence,
             "rig": stored.rig.name if stored else None,
-            "total_records": stored.total_records if stored else 0,
+            "total_records": extent.records if extent else 0,
             "last_reading": last[0] if last else None,
         }
         return sequence, to_json(message)
@@ -125,9 +136,11 @@ class Live:
             self._version = version
             return []
         changes = store.changes_after(self._sequence, _MOST_CHANGES + 1)
-        rigs = {stored.rig.name: stored.rig for stored in store.rigs()}
-        if not changes or len(changes) > _MOST_CHANGES or any(c.rig not in rigs for c in changes):
-            # Somebody else's write leaves no change; too many are one.
+        rigs = {stored.rig.name: stored.rig for stored in store.rigs(counted=False)}
+        # Somebody else's write leaves no change; too many are one; without rows readings went.
+        tellable = changes and len(changes) <= _MOST_CHANGES
+        tellable = tellable and all(each.rig in rigs and each.rows for each in changes)
+        if not tellable or is_other_file(version, self._version):
             sequence = store.last_sequence()
             refresh = {"type": "refresh", "sequence": sequence, "dropped": 0}
             news = [(sequence, to_json(refresh))]
@@ -173,6 +186,10 @@ class Live:
 async def data(socket: WebSocket, rig: str | None = None) -> None:
     """The present state at once, then each change as it lands in the database."""
     live: Live = socket.app.state.live
+    if not _same_origin(socket) or live.clients >= _MOST_CLIENTS:
+        # Before it is accepted: the browser sees 403.
+        await socket.close(1008)
+        return
     await socket.accept()
     client = live.join()
     try:
@@ -195,8 +212,17 @@ async def _deliver(socket: WebSocket, client: Client, included: int, snapshot: b
         await _send(socket, snapshot)
         while True:
             sequence, message = await client.messages.get()
+            if message.startswith(_REFRESH):
+                # After it sequence numbers may begin anew: the database may be another one.
+                included = sequence
             if sequence >= included:
                 await _send(socket, message)
+
+
+def _same_origin(socket: WebSocket) -> bool:
+    """Whether a page of ours asks, or a program; not a page of somebody else in a browser."""
+    origin = socket.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == socket.headers.get("host")
 
 
 async def _listen(socket: WebSocket, gone: Callable[[], None]) -> None:

@@ -230,3 +230,7 @@ class Health(BaseModel):
     rows: int | None = Field(examples=[100])
     last_reading: OptionalTime
     version: str = Field(examples=["0.1.0"])
+    live_clients: Count = Field(description="Open WebSocket connections.", examples=[2])
+    live_messages_dropped: Count = Field(
+        description="Messages that clients were too slow for, since the start.", examples=[0]
+    )

@@ -41,7 +41,9 @@ def load_sensor_data(
         raise UnknownTableError(f"no table of readings is named {name!r}; there are: {there}")
     store = open_store(settings.model_copy(update={"table_name": name}))
     frames = [
-        frame for stored in store.rigs() for frame in store.readings(_day(stored, date_filter))
+        frame
+        for stored in store.rigs(counted=False)
+        for frame in store.readings(_day(stored, date_filter))
     ]
     if not frames:
         day = date_filter and day_range(date_filter, configured_rig(settings).zone)

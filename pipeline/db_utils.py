@@ -1,6 +1,7 @@
 """Connection and schema: the pooled engine, and what kind of database it leads to."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -50,7 +51,11 @@ def _engine(url: str) -> sa.Engine:
     except OSError as error:
         raise DatabaseError(f"{path.parent}: {error.strerror}; set DATABASE_URL") from None
     engine = sa.create_engine(
-        url, pool_size=8, max_overflow=16, connect_args={"timeout": _BUSY_TIMEOUT_S}
+        url,
+        pool_size=8,
+        max_overflow=56,  # more than there are threads that answer requests
+        pool_timeout=5,
+        connect_args={"timeout": _BUSY_TIMEOUT_S},
     )
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
@@ -101,10 +106,23 @@ def _refuse_postgres() -> None:
 def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
     # We begin transactions ourselves: the driver would begin them late and commit before DDL.
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode = WAL")
+    _use_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -65536")
     connection.execute("PRAGMA temp_store = FILE")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch the file to WAL; of a new file SQLite itself does not wait until it may."""
+    end = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode not in _PASSING or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
 
 
 def _on_begin(connection: sa.Connection) -> None:

@@ -19,7 +19,7 @@ def trend_rows(
     """Readings in time order with `step` (microseconds since the one before) and `after_gap`.
 
     With `bucket_s`, of each bucket of that length only the readings that are first, last,
-    minimum or maximum of any channel stay, and those beside a gap: extremes and gaps are exact.
+    minimum or maximum of any channel stay, and those beside its two longest gaps.
     """
     kept: list[pl.DataFrame] = []
     last: int | None = None
@@ -56,7 +56,10 @@ def _thinned(frame: pl.DataFrame, rig: Rig, bucket_s: float) -> pl.DataFrame:
         for channel in rig.channels
         for which in ("arg_min", "arg_max")
     ]
-    beside_gap = pl.col("after_gap") | pl.col("after_gap").shift(-1).fill_null(True)
+    # Of many gaps in one bucket the two longest stay: else a wrong interval would keep it all.
+    rank = pl.when("after_gap").then(pl.col("step")).rank("ordinal", descending=True)
+    gap = pl.col("after_gap") & (rank.over("bucket") <= 2).fill_null(False)
+    beside_gap = gap | gap.shift(-1).fill_null(True)
     end = (place == 0) | (place == pl.len().over("bucket") - 1)
     stays = pl.any_horizontal(end, beside_gap, *extreme).fill_null(False)
     return frame.with_columns(bucket.alias("bucket")).filter(stays).drop("bucket")

@@ -45,7 +45,7 @@ def wait_for_readings(server: Asked, least: int) -> int:
 
 
 def test_it_says_where_it_is(first_run: Asked) -> None:
-    assert f"http://localhost:{first_run.server.port}/" in first_run.server.log
+    assert f"http://127.0.0.1:{first_run.server.port}/" in first_run.server.log
     assert "Ctrl+C" in first_run.server.log
     assert OWN not in first_run.server.log
 

@@ -32,11 +32,14 @@ class Extent:
 
 @dataclass(frozen=True)
 class StoredRig:
-    """A rig as the database knows it: its definition and what is stored of it."""
+    """A rig as the database knows it: its definition and what is stored of it.
+
+    `total_records` is None unless it was asked for: counting takes time.
+    """
 
     rig: Rig
     interval_s: float | None
-    total_records: int
+    total_records: int | None
     first_timestamp: datetime | None
     last_timestamp: datetime | None
 
@@ -118,7 +121,7 @@ class Store(Protocol):
     def baseline(self, rig: str) -> dict[str, Moments] | None:
         """Statistics of the rig's newest complete load: what live readings are scored against."""
 
-    def rigs(self) -> list[StoredRig]: ...
+    def rigs(self, counted: bool = True) -> list[StoredRig]: ...
 
     def total_records(self) -> int: ...
 

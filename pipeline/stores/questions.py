@@ -56,11 +56,11 @@ class Questions:
                     return {name: Moments(**kept) for name, kept in statistics[rig].items()}
         return None
 
-    def rigs(self) -> list[StoredRig]:
+    def rigs(self, counted: bool = True) -> list[StoredRig]:
         rigs = self._schema.rigs
         with self._reading() as connection:
             rows = connection.execute(sa.select(rigs).order_by(rigs.c.name)).all()
-            return [self._stored_rig(connection, row) for row in rows]
+            return [self._stored_rig(connection, row, counted) for row in rows]
 
     def total_records(self) -> int:
         with self._reading() as connection:
@@ -215,7 +215,7 @@ class Questions:
         row = connection.execute(query).first()
         return (Rig.model_validate(json.loads(row.definition)), row.interval_s) if row else None
 
-    def _stored_rig(self, connection: sa.Connection, row: sa.Row[Any]) -> StoredRig:
+    def _stored_rig(self, connection: sa.Connection, row: sa.Row[Any], counted: bool) -> StoredRig:
         readings = self._schema.readings.c
         # Two look-ups at the ends of the key; min and max in one query would read it all.
         mine = sa.select(readings.timestamp).where(readings.rig == row.name).limit(1)
@@ -225,7 +225,7 @@ class Questions:
         return StoredRig(
             Rig.model_validate(json.loads(row.definition)),
             row.interval_s,
-            connection.scalar(count) or 0,
+            (connection.scalar(count) or 0) if counted else None,
             None if first is None else from_microseconds(first),
             None if last is None else from_microseconds(last),
         )

@@ -6,6 +6,14 @@ from pathlib import Path
 
 from pipeline.errors import DatabaseUnavailable
 
+# A connection's own data_version stays below this.
+_ANOTHER_FILE = 1 << 32
+
+
+def is_other_file(version: int, before: int) -> bool:
+    """Whether between two versions of a Watch another file has taken the place."""
+    return version // _ANOTHER_FILE != before // _ANOTHER_FILE
+
 
 class Watch:
     """Looks at one SQLite file through a connection of its own, which never writes.
@@ -48,7 +56,7 @@ class Watch:
     def _reopen(self, file: tuple[int, int]) -> None:
         if self._connection is not None:
             # A new connection counts from its own beginning: never repeat a number.
-            self._base += 1 << 32
+            self._base += _ANOTHER_FILE
             self._connection.close()
             self._connection = None
         uri = self._path.resolve().as_uri() + "?mode=rw"

@@ -84,7 +84,7 @@ class Told:
             raise self.fails
         return [each for each in self.changes if each.sequence > sequence][:limit]
 
-    def rigs(self) -> list[StoredRig]:
+    def rigs(self, counted: bool = True) -> list[StoredRig]:
         return [StoredRig(rig, 1.0, 1, made.START, made.START) for rig in self.stored]
 
     def readings(self, selection: Any) -> Iterator[pl.DataFrame]:

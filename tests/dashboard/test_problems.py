@@ -114,7 +114,7 @@ def test_an_unknown_rig_is_not_found(house: Asked, path: str, name: str) -> None
 
 @pytest.mark.parametrize("path", FILTERED)
 def test_an_empty_range_is_not_found_and_says_what_there_is(house: Asked, path: str) -> None:
-    there = ("rig-1", "100", "2025-07-13T00:00:00Z", "2025-07-13T11:54:00Z")
+    there = ("rig-1", "2025-07-13T00:00:00Z", "2025-07-13T11:54:00Z")
     assert_problem(house.get(path, date="1999-12-31"), 404, *there)
     assert_problem(house.get(path, start="2025-07-13T11:54:00.000001Z"), 404, *there)
     assert_problem(house.get(path, end="2025-07-13T00:00:00Z"), 404, *there)

@@ -1,7 +1,7 @@
-"""Thinned readings: extremes and gaps stay exact, whatever is left out."""
+"""Thinned readings: extremes stay exact, and so do the gaps that are shown."""
 
-import itertools
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -75,21 +75,54 @@ def extremes(rows: list[Row], column: int) -> tuple[float | None, float | None]:
     return min(values, default=None), max(values, default=None)
 
 
-@given(rows_in_order(), st.sampled_from((1, 3, 60)), st.sampled_from((None, 5.0, 3600.0)))
-def test_gaps_are_exact(rows: list[Row], size: int, bucket_s: float | None) -> None:
+def gaps_of(rows: list[Row]) -> list[tuple[int, int]]:
+    """(second at which it begins, second of the reading that ends it), an interval being 1 s."""
+    steps = pairwise(second for second, *_ in rows)
+    return [(before + 1, after) for before, after in steps if after - before > GAP_FACTOR]
+
+
+def gaps_in(found: dict[str, Any]) -> list[tuple[int, int]]:
+    ends = [(gap["start"], gap["end"]) for gap in found["gaps"]]
+    return [tuple(map(second_of, pair)) for pair in ends]  # type: ignore[misc]
+
+
+def second_of(text: str) -> int:
+    return (datetime.fromisoformat(text) - START) // timedelta(seconds=1)
+
+
+@given(rows_in_order(), st.sampled_from((1, 3, 60)))
+def test_every_gap_is_there_and_exact(rows: list[Row], size: int) -> None:
+    found = trend_series(trend_rows(cut(rows, size), RIG, 1.0), RIG, 1.0)
+    assert gaps_in(found) == gaps_of(rows)
+
+
+@given(rows_in_order(), st.sampled_from((1, 3, 60)), st.sampled_from((5.0, 60.0, 3600.0)))
+def test_of_each_bucket_the_two_longest_gaps_stay_and_are_exact(
+    rows: list[Row], size: int, bucket_s: float
+) -> None:
     kept = trend_rows(cut(rows, size), RIG, 1.0, bucket_s)
-    expected = [
-        (START + timedelta(seconds=before + 1), START + timedelta(seconds=after))
-        for (before, *_), (after, *_) in itertools.pairwise(rows)
-        if after - before > GAP_FACTOR
-    ]
-    gaps = trend_series(kept, RIG, 1.0)["gaps"]
-    assert [(gap["start"], gap["end"]) for gap in gaps] == [
-        (f"{start:%Y-%m-%dT%H:%M:%S}Z", f"{end:%Y-%m-%dT%H:%M:%S}Z") for start, end in expected
-    ]
-    # And the readings on both sides of each are there.
-    for start, end in expected:
-        assert {start - timedelta(seconds=1), end} <= set(times(kept))
+    gaps = gaps_in(trend_series(kept, RIG, 1.0))
+    assert set(gaps) <= set(gaps_of(rows))
+    assert longest_two(gaps, bucket_s) == longest_two(gaps_of(rows), bucket_s)
+
+
+def longest_two(gaps: list[tuple[int, int]], bucket_s: float) -> dict[int, list[int]]:
+    """Bucket in which gaps end -> the lengths of the two longest."""
+    lengths: dict[int, list[int]] = {}
+    for start, end in gaps:
+        lengths.setdefault(bucket_of(end, bucket_s), []).append(end - start)
+    return {bucket: sorted(found)[-2:] for bucket, found in lengths.items()}
+
+
+def test_the_readings_on_both_sides_of_a_gap_stay() -> None:
+    rows: list[Row] = [(n, float(n % 3), None) for n in range(60) if n not in range(30, 40)]
+    kept = trend_rows([frame(rows)], RIG, 1.0, 3600.0)
+    assert {START + timedelta(seconds=second) for second in (29, 40)} <= set(times(kept))
+
+
+def test_a_wrong_interval_does_not_keep_everything() -> None:
+    rows: list[Row] = [(n * 10, float(n % 3), None) for n in range(10_000)]
+    assert len(trend_rows(cut(rows, 5000), RIG, 1.0, 10_000.0)) < 10 * 15
 
 
 @given(rows_in_order(), st.sampled_from((1, 3, 60)))
