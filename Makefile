@@ -9,7 +9,7 @@ PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test check format lint types imports format-check locks-check lock upgrade \
+.PHONY: help setup run serve test check format lint types imports format-check locks-check lock upgrade \
     charts coverage bench demo build clean
 
 help: ## List all targets
@@ -22,6 +22,9 @@ setup: $(READY) ## Make .venv, if it is missing or older than what it is made fr
 
 run: $(READY) ## Start the small application with sample data and a live simulation
 	@$(BIN)/python main.py $(ARGS)
+
+serve: $(READY) ## Start the dashboard
+	@$(BIN)/smart-sensor serve $(ARGS)
 
 test: $(READY) ## Run all tests, then those about time once more in another time zone
 	$(PYTEST) $(PARALLEL) $(ARGS)

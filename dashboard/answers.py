@@ -50,7 +50,7 @@ class Answers:
 
     def _find(self, question: Any, version: int) -> bytes | None:
         with self._lock:
-            if self._version is None or version > self._version:
+            if version != self._version:
                 self._kept.clear()
                 self._bytes = 0
                 self._version = version

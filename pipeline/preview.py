@@ -1,8 +1,10 @@
 """What a load would do, without doing it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
+
+import polars as pl
 
 from pipeline.rig import Rig
 from pipeline.scoring import unit_symbol
@@ -34,10 +36,9 @@ class Preview:
 def preview(source: Source, rig: Rig, outliers: Outliers, progress: Progress) -> Preview:
     """Read and judge all rows of a source; nothing is stored. Raises SourceError."""
     with transform(source, rig, outliers, progress) as outcome:
-        readings = [
-            row for frame in outcome.readings() for row in frame.head(_ROWS_SHOWN).to_dicts()
-        ]
-        rejects = [row for frame in outcome.rejects() for row in frame.head(_ROWS_SHOWN).to_dicts()]
+        shown = ["line", "rig", "timestamp", *(channel.name for channel in rig.channels)]
+        readings = _first(frame.select(shown) for frame in outcome.readings())
+        rejects = _first(outcome.rejects())
         return Preview(
             source=source.name,
             rig=rig.name,
@@ -49,9 +50,17 @@ def preview(source: Source, rig: Rig, outliers: Outliers, progress: Progress) ->
             rows_read=outcome.rows_read,
             accepted=outcome.accepted,
             rejected_by_reason=dict(outcome.rejected),
-            first_readings=list(islice(map(_plain, readings), _ROWS_SHOWN)),
-            first_rejects=list(islice(map(_plain, rejects), _ROWS_SHOWN)),
+            first_readings=readings,
+            first_rejects=rejects,
         )
+
+
+def _first(frames: Iterable[pl.DataFrame]) -> list[dict[str, Any]]:
+    """The first rows as plain values; all frames are taken, because that counts them."""
+    rows: list[dict[str, Any]] = []
+    for frame in frames:
+        rows += map(_plain, frame.head(_ROWS_SHOWN - len(rows)).to_dicts())
+    return rows
 
 
 def _columns(source: Source, rig: Rig) -> list[dict[str, str]]:
