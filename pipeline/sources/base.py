@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -9,7 +10,10 @@ from typing import NamedTuple, Protocol
 import polars as pl
 
 from pipeline.errors import SourceError
-from pipeline.rig import Rig
+from pipeline.rig import Rig, convert
+
+# Below it two names have nothing to do with each other: `Operator` is no temperature.
+_ALIKE = 0.6
 
 
 class Misshapen(NamedTuple):
@@ -105,8 +109,8 @@ def _missing_message(source: str, header: Sequence[str], rig: Rig, missing: dict
     proposal = _proposal(header, rig, missing)
     return (
         f"{source}: required column missing: {wanted}. Columns found: {found}.\n"
-        f"If they are there under other names, say so in a rig file and give it with --rig-file "
-        f"(copy one from rigs/); a start:\n\n{proposal}"
+        f"If they are there under other names, copy rigs/propulsion.toml, put these lines into its "
+        f"tables of the same names, and give the copy with --rig-file:\n\n{proposal}"
     )
 
 
@@ -120,16 +124,17 @@ def _proposal(header: Sequence[str], rig: Rig, missing: dict[str, str]) -> str:
     for channel in rig.channels:
         if channel.name not in missing:
             continue
-        guess = _likeliest(left, [channel.name, channel.title, channel.column])
+        guess = _likeliest(left, [channel.name, channel.title, channel.column], channel.unit)
         if guess is None:
             lines += [
                 f"    [channels.{channel.name}]",
                 "    required = false    # no such column",
             ]
         else:
+            unit = _unit_in(guess, channel.unit) or channel.unit
             lines += [
                 f"    [channels.{channel.name}]",
-                f"    source = {{ column = {_toml(guess)}, unit = {_toml(channel.unit)} }}"
+                f"    source = {{ column = {_toml(guess)}, unit = {_toml(unit)} }}"
                 "  # check the unit",
             ]
     return "\n".join(lines)
@@ -140,17 +145,32 @@ def _toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _likeliest(columns: list[str], names: Sequence[str]) -> str | None:
-    """The column most like one of the names; it is taken out of `columns`."""
+def _unit_in(column: str, unit: str) -> str | None:
+    """The unit in brackets in a column's name, where it measures what `unit` does."""
+    found = re.search(r"[(\[]([^)\]]+)[)\]]", column)
+    if found is None or not unit:
+        return None
+    text = re.sub(r"\N{DEGREE SIGN}\s*", "deg", found[1].strip())
+    for name in (text, text.lower()):
+        try:
+            convert(1.0, name, unit)
+        except ValueError:
+            continue
+        return name
+    return None
+
+
+def _likeliest(columns: list[str], names: Sequence[str], unit: str = "") -> str | None:
+    """The column most like one of the names, or with a fitting unit; taken out of `columns`."""
 
     def likeness(column: str) -> float:
         low = column.casefold()
         contained = any(name.casefold() in low for name in names)
         ratios = (difflib.SequenceMatcher(None, low, name.casefold()).ratio() for name in names)
-        return max(ratios) + contained
+        return max(ratios) + contained + (_unit_in(column, unit) is not None)
 
     best = max(columns, key=likeness, default=None)
-    if best is None or likeness(best) < 0.5:
+    if best is None or likeness(best) < _ALIKE:
         return None
     columns.remove(best)
     return best

@@ -21,6 +21,7 @@ def test_alerts_are_those_of_the_pipeline(rig: Rig) -> None:
             pl.col(channel.alert_column).alias("level"),
             pl.col(channel.name).alias("value"),
             pl.col(channel.zscore_column).alias("zscore"),
+            place=pl.int_range(pl.len()),
         )
         for channel in rig.scored_channels
     ).filter(pl.col("level") != "normal")

@@ -14,9 +14,9 @@ import pytest
 
 from pipeline import __version__
 from pipeline.data_utils import load_sensor_data
-from pipeline.errors import SmartSensorError
 from pipeline.simulate import raw_csv, sample
-from tests.conftest import DATA, ROOT, Command, Finished
+from tests.conftest import DATA, ROOT, Command
+from tests.pipeline.conftest import Json
 
 HEADER = "timestamp,temperature,pressure,uptime"
 ROW = "2025-07-13T00:00:00Z,20,1000,1\n"
@@ -24,41 +24,6 @@ GOOD = f"{HEADER}\n{ROW}2025-07-13T00:01:00Z,21,1001,2\n"
 DIRTY = GOOD + "2025-07-13T00:02:00Z,x,1000,1\n1,2\n"
 RECORDING = DATA / "KNSB_250220_pressure_raw.csv"
 STATIC_FIRE = ROOT / "rigs" / "static-fire.toml"
-
-Json = Callable[..., Any]
-
-
-@pytest.fixture
-def write(home: Path) -> Callable[[str, str | bytes], Path]:
-    """Make a file in the project folder."""
-
-    def make(name: str, content: str | bytes) -> Path:
-        raw = content.encode() if isinstance(content, str) else content
-        (home / name).write_bytes(raw)
-        return home / name
-
-    return make
-
-
-@pytest.fixture
-def loaded(smart_sensor: Command) -> Json:
-    """Run `etl --json`, which has to succeed, and give what it prints."""
-
-    def run(*arguments: object) -> Any:
-        finished = smart_sensor("etl", "--json", *arguments)
-        assert finished.code == 0, finished.err
-        return json.loads(finished.out)
-
-    return run
-
-
-def in_one_line(finished: Finished) -> str:
-    """The error of a command that was used badly: a single line, and nothing else."""
-    assert finished.code == 2
-    assert finished.out == ""
-    (line,) = finished.err.splitlines()
-    assert line.startswith("smart-sensor: ")
-    return line.removeprefix("smart-sensor: ")
 
 
 def test_a_file_is_loaded_and_summed_up(smart_sensor: Command, write: Any) -> None:
@@ -214,108 +179,10 @@ def test_something_accepted_somewhere_is_exit_code_0(loaded: Json, write: Any) -
     assert loaded("a.csv", "b.csv")["accepted"] == 2
 
 
-BROKEN = [
-    ("empty.csv", b"", "empty.csv: is empty; expected a header line and rows"),
-    ("header.csv", HEADER.encode(), "header.csv: has a header but no rows"),
-    ("blank.csv", b"\n\n#\n", "blank.csv: has no header line, only blank lines and comments"),
-    (
-        "zeros.csv",
-        f"{HEADER}\n1,\0,3,4\n".encode(),
-        "zeros.csv: line 2 has a zero byte: a binary file, not CSV",
-    ),
-    (
-        "latin.csv",
-        f"{HEADER},Prüfer\n1,2,3,4,J\n".encode("latin-1"),
-        "latin.csv: line 1: byte 0xFC is not UTF-8; if it is text, set encoding in the rig file: "
-        'encoding = "cp1252" (Windows) or "latin-1"',
-    ),
-    ("cut.csv.gz", gzip.compress(GOOD.encode(), mtime=0)[:-9], "cut.csv.gz: damaged gzip"),
-    ("cut.parquet", b"PAR1PAR1", "cut.parquet: not a readable Parquet file: "),
-]
-
-
-@pytest.mark.parametrize(("name", "content", "message"), BROKEN, ids=[case[0] for case in BROKEN])
-@pytest.mark.parametrize("preview", [[], ["--preview"]], ids=["load", "preview"])
-def test_a_broken_file_is_one_clear_line(
-    name: str, content: bytes, message: str, preview: list[str], smart_sensor: Command, write: Any
-) -> None:
-    write(name, content)
-    assert in_one_line(smart_sensor("etl", name, *preview)).startswith(message)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["missing.csv"], "missing.csv: no such file"),
-        (["*.csv"], "*.csv: no file matches"),
-        (["."], ".: is a folder; give its files, such as ./*.csv"),
-        (["x.txt", "--rig-file", "no.toml"], "no.toml: no such rig file; shipped in rigs/ are"),
-        (["x.txt", "--rig-file", "x.txt"], "x.txt: not valid TOML: "),
-        (["x.txt", "--rig", ""], "rig rig-1: name = '': "),
-        (["x.txt", "--output", "x.txt/out.csv"], "x.txt/out.csv: "),
-    ],
-)
-def test_bad_use_is_one_clear_line(
-    arguments: list[str], message: str, smart_sensor: Command, write: Any
-) -> None:
-    write("x.txt", GOOD)
-    assert in_one_line(smart_sensor("etl", *arguments)).startswith(message)
-
-
-def test_a_foreign_file_without_its_rig_file_gets_a_proposal(smart_sensor: Command) -> None:
-    finished = smart_sensor("etl", RECORDING)
-    assert finished.code == 2
-    lines = finished.err.splitlines()
-    assert "required column missing: 'timestamp', 'temperature', 'pressure', 'uptime'" in lines[0]
-    assert "Columns found: 'Datetime', 'Battery Level (%)', '5600 Pressure (Bar)'" in lines[0]
-    assert '    time_column = "Datetime"' in lines
-    assert "Traceback" not in finished.err
-
-
 def test_the_recording_with_its_rig_file(loaded: Json) -> None:
     found = loaded(RECORDING, "--rig-file", STATIC_FIRE)
     assert found["accepted"] == 2062
     assert found["sources"][0]["kpis"]["static-fire"]["pressure_range"]["max"] == 46.16
-
-
-def test_another_unit_under_the_same_rig_is_refused(smart_sensor: Command, write: Any) -> None:
-    write("x.csv", GOOD)
-    smart_sensor("etl", "x.csv")
-    finished = smart_sensor("etl", RECORDING, "--rig-file", STATIC_FIRE, "--rig", "rig-1")
-    assert in_one_line(finished) == (
-        "rig 'rig-1': channel 'pressure' is stored as gauge in 'hPa', this rig file says gauge in "
-        "'bar'; load it under another name with --rig NAME, or give its source's unit instead"
-    )
-    assert smart_sensor("etl", RECORDING, "--rig-file", STATIC_FIRE).code == 0
-
-
-def test_a_wrong_setting_is_one_clear_line(
-    smart_sensor: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PORT", "http")
-    assert in_one_line(smart_sensor("etl")) == (
-        "PORT=http: not allowed; allowed is a whole number, 0 to 65535"
-    )
-
-
-def test_a_file_that_is_no_database_is_one_clear_line(smart_sensor: Command, write: Any) -> None:
-    path = write("processed.db", "notes" * 1000)
-    write("x.csv", GOOD)
-    assert in_one_line(smart_sensor("etl", "x.csv")) == (
-        f"{path}: is not a SQLite database; set DATABASE_URL to another file"
-    )
-
-
-def test_an_interruption_says_that_nothing_is_stored(
-    smart_sensor: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("pipeline.etl_pipeline.run_etl", interrupt)
-    finished = smart_sensor("etl")
-    assert finished.code == 130
-    assert finished.err == "smart-sensor: interrupted; what was not finished is not stored\n"
 
 
 @pytest.mark.parametrize(
@@ -364,15 +231,6 @@ def test_simulate_says_what_is_missing(
     assert finished.code == 2
     assert "Traceback" not in finished.err
     assert finished.err
-
-
-@pytest.mark.parametrize("rows", ["5", None])
-def test_simulate_into_a_folder_that_is_a_file(
-    rows: str | None, smart_sensor: Command, write: Any
-) -> None:
-    write("x.txt", "")
-    options = ["--rows", rows] if rows else []
-    assert in_one_line(smart_sensor("simulate", "x.txt/y.csv", *options)).startswith("x.txt/y.csv")
 
 
 # The same from outside, as a user has it.
@@ -453,18 +311,3 @@ def test_a_long_load_is_told_in_log_lines(
     smart_sensor("etl", "x.csv")
     assert "reading: 100 %" in caplog.text
     assert "loading: 100 %" in caplog.text
-
-
-def test_every_error_of_ours_is_one_line(
-    smart_sensor: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kinds = [SmartSensorError]
-    for kind in kinds:
-        kinds.extend(kind.__subclasses__())
-    for kind in kinds:
-
-        def fail(*_: object, kind: type[SmartSensorError] = kind, **__: object) -> None:
-            raise kind(f"{kind.__name__} is what happened")
-
-        monkeypatch.setattr("pipeline.etl_pipeline.run_etl", fail)
-        assert in_one_line(smart_sensor("etl")) == f"{kind.__name__} is what happened"

@@ -1,10 +1,12 @@
 """Connection: the pooled engine, and what kind of database it leads to."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from pipeline import db_utils
 from pipeline.db_utils import (
     create_timescale_hypertable,
     existing_tables,
@@ -72,3 +74,35 @@ def test_tables_of_readings_are_found_among_all(settings: Settings) -> None:
     with get_engine(settings).begin() as connection:
         connection.exec_driver_sql("CREATE TABLE mine (x)")
     assert existing_tables(get_engine(settings)) == ["order", "sensor_data"]
+
+
+class BusyFile:
+    """A connection to a new file that others are making ready at the same time."""
+
+    def __init__(self, times: int, code: int = sqlite3.SQLITE_BUSY) -> None:
+        self.times = times
+        self.code = code
+
+    def execute(self, _: str) -> None:
+        self.times -= 1
+        if self.times >= 0:
+            error = sqlite3.OperationalError("as SQLite words it")
+            error.sqlite_errorcode = self.code
+            raise error
+
+
+def test_a_new_file_that_others_make_ready_is_waited_for() -> None:
+    file = BusyFile(times=3)
+    db_utils._use_wal(file)  # type: ignore[arg-type]
+    assert file.times == -1
+
+
+@pytest.mark.parametrize(
+    ("code", "seconds"), [(sqlite3.SQLITE_BUSY, 0.0), (sqlite3.SQLITE_NOTADB, 30.0)]
+)
+def test_it_is_not_waited_for_ever_nor_for_what_will_not_pass(
+    code: int, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db_utils, "_BUSY_TIMEOUT_S", seconds)
+    with pytest.raises(sqlite3.OperationalError):
+        db_utils._use_wal(BusyFile(times=1000, code=code))  # type: ignore[arg-type]

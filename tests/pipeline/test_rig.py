@@ -68,6 +68,8 @@ MINIMAL = "[channels.flow]\n"
         ("[channels]\nflow = 5", "r.toml: channels.flow"),
         ("[channels.Flow]", "channel name 'Flow': lower-case letters"),
         ("[channels.timestamp]", "channel name 'timestamp': lower-case letters"),
+        ("[channels.load_id]", "channel name 'load_id': lower-case letters"),
+        ("[channels.line]", "not one of after_gap, batch"),
         ("[channels.flow_zscore]", "not ending in _zscore or _alert"),
         (f"[channels.{'x' * 41}]", "at most 40"),
         ("[channels.flow]\nunits = 'l/s'", "channels.flow.units = 'l/s': unknown entry; check its"),
@@ -83,6 +85,7 @@ MINIMAL = "[channels.flow]\n"
             "channels.flow: cannot convert 'K' to 'bar'; use unit names such as",
         ),
         ("time_zone = 'Middle/Earth'\n" + MINIMAL, "time_zone 'Middle/Earth' is unknown"),
+        ("time_zone = 'localtime'\n" + MINIMAL, "time_zone 'localtime' is unknown"),
         ("time_zone = '../../etc/passwd'\n" + MINIMAL, "time_zone '../../etc/passwd' is unknown"),
         ("interval_s = 0\n" + MINIMAL, "interval_s = 0: "),
         ("name = ''\n" + MINIMAL, "name = '': "),
@@ -227,6 +230,17 @@ def test_the_settings_override_no_other_rig(home: Path, monkeypatch: pytest.Monk
     pressure = configured_rig(load_settings(), path).channel("pressure")
     assert pressure is not None
     assert (pressure.limits.low, pressure.limits.high) == (None, 60)
+
+
+def test_a_shipped_rig_file_is_found_from_anywhere(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home)
+    shipped = Path("rigs") / "static-fire.toml"
+    assert configured_rig(load_settings(), shipped).name == "static-fire"
+    (home / "rigs").mkdir()
+    (home / shipped).write_text('name = "mine"\n[channels.x]')
+    assert configured_rig(load_settings(), shipped).name == "mine"
 
 
 def test_a_red_threshold_below_the_yellow_one_is_refused(

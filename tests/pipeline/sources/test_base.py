@@ -88,7 +88,7 @@ def test_missing_columns_are_named_with_those_found(rig: Rig) -> None:
 def test_the_proposed_mapping_is_toml_that_a_rig_file_can_take(rig: Rig) -> None:
     with pytest.raises(SourceError) as caught:
         ColumnMap.find(RECORDING_HEADER, rig, "x.csv")
-    proposal = tomllib.loads(str(caught.value).partition("a start:")[2])
+    proposal = tomllib.loads(str(caught.value).partition("--rig-file:")[2])
     assert proposal["files"] == {"time_column": "Datetime"}
     channels = proposal["channels"]
     assert channels["temperature"]["source"]["column"] == "5600 Temperature (°C)"
@@ -99,7 +99,7 @@ def test_the_proposed_mapping_is_toml_that_a_rig_file_can_take(rig: Rig) -> None
 def test_names_with_quotes_are_proposed_as_toml_too(rig: Rig) -> None:
     with pytest.raises(SourceError) as caught:
         ColumnMap.find(['time "local"', 'temperature "T1\\n"', "p"], rig, "x.csv")
-    proposal = tomllib.loads(str(caught.value).partition("a start:")[2])
+    proposal = tomllib.loads(str(caught.value).partition("--rig-file:")[2])
     assert proposal["files"]["time_column"] == 'time "local"'
     assert proposal["channels"]["temperature"]["source"]["column"] == 'temperature "T1\\n"'
 
@@ -107,6 +107,6 @@ def test_names_with_quotes_are_proposed_as_toml_too(rig: Rig) -> None:
 def test_only_what_is_missing_is_proposed(rig: Rig) -> None:
     with pytest.raises(SourceError) as caught:
         ColumnMap.find(["timestamp", "temperature", "pressure", "hours of uptime"], rig, "x.csv")
-    proposal = tomllib.loads(str(caught.value).partition("a start:")[2])
+    proposal = tomllib.loads(str(caught.value).partition("--rig-file:")[2])
     assert list(proposal) == ["channels"]
     assert list(proposal["channels"]) == ["uptime"]

@@ -182,6 +182,7 @@ def test_a_source_can_be_read_again(rig: Rig) -> None:
     ("content", "message"),
     [
         pytest.param("", "is empty; expected a header line and rows", id="empty"),
+        pytest.param(f"{HEADER},a\rb\n1,2,3,4,5\n", "line 1: not a CSV header: ", id="header"),
         pytest.param("\n\n# x\n", "has no header line, only blank lines and comments", id="blank"),
         pytest.param(HEADER, "has a header but no rows", id="header only"),
         pytest.param(f"{HEADER}\n\n# 1,2,3,4\n", "has a header but no rows", id="comments only"),

@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import threading
 from pathlib import Path
 
 import polars as pl
@@ -73,6 +74,17 @@ def test_parquet_is_told_by_its_content(folder: Path, rig: Rig) -> None:
 def test_standard_input_is_read_more_than_once(rig: Rig) -> None:
     source = open_source("-", rig, standard_input=io.BytesIO(gzip.compress(TEXT.encode(), mtime=0)))
     assert source.name == "standard input"
+    for _ in range(2):
+        assert sum(len(batch.rows) for batch in source.batches()) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="named pipes of POSIX")
+def test_a_pipe_is_read_more_than_once(folder: Path, rig: Rig) -> None:
+    os.mkfifo(folder / "pipe")
+    writer = threading.Thread(target=(folder / "pipe").write_text, args=(TEXT,))
+    writer.start()
+    source = open_source("pipe", rig)
+    writer.join()
     for _ in range(2):
         assert sum(len(batch.rows) for batch in source.batches()) == 1
 

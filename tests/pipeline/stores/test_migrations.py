@@ -1,10 +1,6 @@
 """The schema grows step by step, is recorded, and never touches what is somebody else's."""
 
-import sqlite3
-from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -15,17 +11,7 @@ from pipeline.rig import parse_rig
 from pipeline.settings import Settings, load_settings
 from pipeline.stores import migrations, open_store
 from pipeline.stores.schema import Schema
-
-Sql = Callable[..., list[tuple[Any, ...]]]
-
-
-@pytest.fixture
-def sql(home: Path) -> Sql:
-    def ask(statement: str, *values: object) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(home / "processed.db")) as connection, connection:
-            return connection.execute(statement, values).fetchall()
-
-    return ask
+from tests.pipeline.stores.conftest import Sql
 
 
 def tables(sql: Sql) -> list[str]:

@@ -1,7 +1,7 @@
 """What a store answers: ranges, figures, summaries, alerts, the ledger."""
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,14 +11,13 @@ import polars as pl
 import pytest
 
 from pipeline.errors import DatabaseUnavailable
-from pipeline.etl_pipeline import run_etl
-from pipeline.rig import LEVELS, Rig, parse_rig
+from pipeline.rig import LEVELS, parse_rig
 from pipeline.settings import Settings
 from pipeline.stores import Store, open_store, questions
 from pipeline.stores.base import Extent, Range
+from tests.pipeline.stores.conftest import Load
 
 START = datetime(2025, 7, 13, tzinfo=UTC)
-HEADER = "timestamp,temperature,pressure,uptime"
 
 
 def at(minutes: float) -> datetime:
@@ -26,16 +25,7 @@ def at(minutes: float) -> datetime:
 
 
 @pytest.fixture
-def load(home: Path, rig: Rig) -> Callable[..., None]:
-    def run(rows: str, name: str = "x.csv", rig: Rig = rig) -> None:
-        (home / name).write_text(rows if rows.startswith("timestamp") else f"{HEADER}\n{rows}")
-        run_etl([str(home / name)], rig=rig)
-
-    return run
-
-
-@pytest.fixture
-def minutes(load: Callable[..., None], settings: Settings) -> Iterator[Store]:
+def minutes(load: Load, settings: Settings) -> Iterator[Store]:
     """Ten readings of rig-1, a minute apart, one of them very warm; and one of another rig."""
     rows = [
         f"{at(n):%Y-%m-%dT%H:%M:%SZ},{20 + n if n != 7 else 90},{1000 + n % 2},{n}\n"
@@ -109,7 +99,7 @@ def test_the_figures_of_a_range_are_of_that_range(minutes: Store) -> None:
 
 
 def test_rejects_count_in_their_range_and_without_a_time_only_without_a_range(
-    load: Callable[..., None], settings: Settings
+    load: Load, settings: Settings
 ) -> None:
     load("2025-07-13T00:00:00Z,20,1000,1\n2025-07-13T00:05:00Z,x,1000,1\nx,20,1000,1\n1,2\n")
     load("2025-07-13T00:01:00Z,20,1000,1\n2025-07-13T00:02:00Z,999,1000,1\n", "y.csv")
@@ -153,9 +143,7 @@ def test_a_summary_of_one_reading(minutes: Store) -> None:
     assert found["slope_per_hour"] is None
 
 
-def test_a_summary_of_a_channel_without_values(
-    load: Callable[..., None], settings: Settings
-) -> None:
+def test_a_summary_of_a_channel_without_values(load: Load, settings: Settings) -> None:
     load("timestamp\n1\n", rig=parse_rig('name = "n"\n[channels.x]\nrequired = false', "test"))
     with closing(open_store(settings)) as store:
         found = store.summary(Range("n"))["x"]
@@ -178,9 +166,7 @@ def test_alerts_are_the_newest_readings_of_the_levels(minutes: Store) -> None:
     assert normal["timestamp"].to_list() == [at(9), at(9), at(8)]
 
 
-def test_the_baseline_is_that_of_the_newest_complete_load(
-    minutes: Store, load: Callable[..., None]
-) -> None:
+def test_the_baseline_is_that_of_the_newest_complete_load(minutes: Store, load: Load) -> None:
     first = minutes.baseline("rig-1")
     assert first is not None
     assert (first["temperature"].count, first["temperature"].maximum) == (10, 90.0)
@@ -201,9 +187,7 @@ def test_the_ledger_newest_first(minutes: Store) -> None:
     assert found[1]["started_at"] <= found[1]["finished_at"] <= datetime.now(UTC)
 
 
-def test_the_version_changes_with_every_commit_of_anybody(
-    minutes: Store, load: Callable[..., None]
-) -> None:
+def test_the_version_changes_with_every_commit_of_anybody(minutes: Store, load: Load) -> None:
     before = minutes.version()
     assert minutes.version() == before
     load("2025-07-14T00:00:00Z,50,1000,1\n", "z.csv")
@@ -218,9 +202,7 @@ def test_without_its_file_the_store_is_unavailable(minutes: Store, home: Path) -
         minutes.version()
 
 
-def test_another_file_in_its_place_is_noticed(
-    minutes: Store, load: Callable[..., None], home: Path
-) -> None:
+def test_another_file_in_its_place_is_noticed(minutes: Store, load: Load, home: Path) -> None:
     before = minutes.version()
     for path in home.glob("processed.db*"):
         path.unlink()

@@ -1,61 +1,26 @@
 """The store: what a load leaves behind, and what happens when the database is in the way."""
 
 import json
-import sqlite3
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import polars as pl
 import pytest
-from sqlalchemy import event
 
-from pipeline import db_utils
-from pipeline.errors import DatabaseError, DatabaseUnavailable, RigError
-from pipeline.etl_pipeline import run_etl
+from pipeline.errors import RigError
 from pipeline.rig import Rig, parse_rig
 from pipeline.settings import Settings, default_rig_file, load_settings
-from pipeline.stores import open_store
+from pipeline.stores import Store, open_store
 from pipeline.stores.base import Range
-from pipeline.summary import SourceSummary
-from tests.conftest import ROOT
+from pipeline.streaming import LiveWriter
+from tests.pipeline.stores.conftest import CLEAN, DIRTY, Load, Sql
 
-HEADER = "timestamp,temperature,pressure,uptime"
 START = datetime(2025, 7, 13, tzinfo=UTC)
-CLEAN = "".join(f"2025-07-13T00:{n:02}:00Z,{20 + n},1000,{n}\n" for n in range(5))
-DIRTY = "2025-07-13T00:30:00Z,x,1000,1\n\n2025-07-13T00:01:00Z,20,1000,1\n1,2\n,20,1000,1\n"
-COLDER = parse_rig(default_rig_file().read_text().replace("high = 80", "high = 20.5"), "colder")
-
-Sql = Callable[..., list[tuple[Any, ...]]]
-Load = Callable[..., SourceSummary]
-
-
-@pytest.fixture
-def sql(settings: Settings, home: Path) -> Sql:
-    """What plain SQL says of the database."""
-
-    def ask(statement: str, *values: object) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(home / "processed.db")) as connection:
-            return connection.execute(statement, values).fetchall()
-
-    return ask
-
-
-@pytest.fixture
-def load(settings: Settings, home: Path, rig: Rig) -> Load:
-    """Load a text as a file."""
-
-    def run(rows: str, name: str = "x.csv", rig: Rig = rig, **options: Any) -> SourceSummary:
-        (home / name).write_text(rows if rows.startswith("timestamp") else f"{HEADER}\n{rows}")
-        used = load_settings(**options.pop("settings", {}))
-        (source,) = run_etl([str(home / name)], settings=used, rig=rig, **options).sources
-        return source
-
-    return run
+DEFAULT = default_rig_file().read_text()
+COLDER = parse_rig(DEFAULT.replace("high = 80", "high = 20.5"), "colder")
 
 
 def microseconds(moment: datetime) -> int:
@@ -189,6 +154,35 @@ def test_a_load_again_that_takes_the_place_of_the_first(
     if "rig" in change:
         levels = sql("SELECT temperature_alert FROM sensor_data ORDER BY timestamp")
         assert levels[-1] == ("red",)
+
+
+def test_a_load_again_takes_back_what_itself_brought_and_nothing_else(
+    load: Load, sql: Sql, settings: Settings
+) -> None:
+    warm = "2025-07-13T00:00:00Z,140,1000,1\n2025-07-13T00:01:00Z,140,1000,1\n"
+    load(warm + CLEAN[-40:].split("\n", 1)[1], "a.csv")
+    load("2025-07-13T00:01:00Z,30,1000,1\n", "b.csv")
+    load("2025-07-13T00:00:00Z,20,1000,1\n", "c.csv", parse_rig(DEFAULT, "x").renamed("other"))
+    narrow = parse_rig(DEFAULT.replace("max = 150", "max = 100"), "narrow")
+    load(warm + CLEAN[-40:].split("\n", 1)[1], "a.csv", narrow)
+    assert sql("SELECT rig, temperature, load_id FROM sensor_data ORDER BY rig, timestamp") == [
+        ("other", 20.0, 3),
+        ("rig-1", 30.0, 2),
+        ("rig-1", 24.0, 4),
+    ]
+    with closing(open_store(settings)) as store:
+        taken_back = store.changes_after(3, 10)[0]
+    assert (taken_back.rig, taken_back.rows, taken_back.first_timestamp) == ("rig-1", 0, START)
+
+
+def test_a_live_source_does_not_replace_what_a_later_load_brought(
+    store: Store, load: Load, sql: Sql, rig: Rig
+) -> None:
+    writer = LiveWriter(store, rig, "live")
+    load("2025-07-13T00:00:00Z,20,1000,1\n")
+    late = {"timestamp": [START], "temperature": [30.0], "pressure": [1000.0], "uptime": [1.0]}
+    writer.write(pl.DataFrame(late))
+    assert sql("SELECT temperature FROM sensor_data") == [(20.0,)]
 
 
 def test_a_file_that_once_had_nothing_acceptable_is_tried_again(load: Load) -> None:
@@ -346,126 +340,3 @@ def test_two_tables_share_a_database(load: Load, settings: Settings) -> None:
     for name in ("sensor_data", "other"):
         with closing(open_store(load_settings(table_name=name))) as store:
             assert store.total_records() == 5
-
-
-@contextmanager
-def another_process(path: Path, statement: str) -> Iterator[None]:
-    """Hold a statement's lock from another process."""
-    script = (
-        "import sqlite3, sys\n"
-        "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
-        "connection.execute(sys.argv[2])\n"
-        "print('locked', flush=True)\n"
-        "sys.stdin.read()\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", script, str(path), statement],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "locked\n"
-        yield
-        process.communicate()
-
-
-def test_a_locked_database_can_be_tried_again(load: Load, sql: Sql, home: Path) -> None:
-    load(CLEAN)
-    db_utils._engine.cache_clear()
-    with (
-        patch.object(db_utils, "_BUSY_TIMEOUT_S", 0.05),
-        another_process(home / "processed.db", "BEGIN IMMEDIATE"),
-        pytest.raises(DatabaseUnavailable, match="is locked by another program; try again when"),
-    ):
-        load("2025-07-13T01:00:00Z,20,1000,1\n", "y.csv")
-    assert sql("SELECT count(*) FROM sensor_data") == [(5,)]
-    assert load("2025-07-13T01:00:00Z,20,1000,1\n", "y.csv").accepted == 1
-
-
-def test_readers_are_not_held_up_by_a_writer(load: Load, settings: Settings, home: Path) -> None:
-    load(CLEAN)
-    with (
-        closing(open_store(settings)) as store,
-        another_process(home / "processed.db", "BEGIN IMMEDIATE"),
-    ):
-        assert store.total_records() == 5
-
-
-def test_a_file_that_is_no_database_is_refused(settings: Settings, home: Path) -> None:
-    (home / "processed.db").write_text("These are my notes, all of them, since 2019.\n" * 10)
-    with pytest.raises(DatabaseError, match="is not a SQLite database; set DATABASE_URL"):
-        open_store(settings)
-    assert "my notes" in (home / "processed.db").read_text()
-
-
-def test_a_damaged_database_is_one_line(load: Load, settings: Settings, home: Path) -> None:
-    load("".join(f"{n},20,1000,1\n" for n in range(5000)))
-    db_utils._engine.cache_clear()
-    path = home / "processed.db"
-    content = bytearray(path.read_bytes())
-    content[4096:] = b"\xff" * (len(content) - 4096)
-    path.write_bytes(content)
-    with (
-        pytest.raises(DatabaseError, match="is damaged; restore it from a backup"),
-        closing(open_store(settings)) as store,
-    ):
-        store.total_records()
-
-
-def test_a_folder_in_the_place_of_the_database(settings: Settings, home: Path) -> None:
-    (home / "processed.db").mkdir()
-    with pytest.raises(DatabaseError, match="cannot be opened; check the path"):
-        open_store(settings)
-
-
-def test_a_folder_that_cannot_be_made(home: Path) -> None:
-    (home / "file").touch()
-    settings = load_settings(database_url=f"sqlite:///{home}/file/x.db")
-    with pytest.raises(DatabaseError, match=r"file: .*; set DATABASE_URL$"):
-        open_store(settings)
-
-
-@pytest.mark.parametrize(
-    ("code", "kind", "message"),
-    [
-        (sqlite3.SQLITE_READONLY, DatabaseError, "is read-only; change its permissions"),
-        (sqlite3.SQLITE_FULL, DatabaseError, "the disk is full; nothing of this load was stored"),
-        (sqlite3.SQLITE_IOERR_WRITE, DatabaseError, "cannot be read or written; check the disk"),
-        (sqlite3.SQLITE_BUSY_SNAPSHOT, DatabaseUnavailable, "is locked by another program"),
-        (sqlite3.SQLITE_CANTOPEN, DatabaseError, "cannot be opened; check the path"),
-    ],
-)
-def test_what_sqlite_says_is_one_line_told_apart_by_its_code(
-    code: int, kind: type[DatabaseError], message: str, settings: Settings
-) -> None:
-    error = sqlite3.OperationalError("as SQLite words it")
-    error.sqlite_errorcode = code
-    url = db_utils.get_engine(settings).url
-    with pytest.raises(DatabaseError, match=message) as caught, db_utils.translated_errors(url):
-        raise error
-    assert type(caught.value) is kind
-
-
-def test_a_read_only_database_is_one_line(load: Load, settings: Settings) -> None:
-    load(CLEAN)
-    engine = db_utils.get_engine(settings)
-    engine.dispose()
-    # Whoever runs the tests may be allowed to write everywhere.
-    event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA query_only = ON"))
-    with pytest.raises(DatabaseError, match="is read-only; change its permissions or DATABASE_URL"):
-        load("2025-07-13T01:00:00Z,20,1000,1\n", "y.csv")
-
-
-def test_one_sqlite_library_a_process() -> None:
-    script = (
-        "import sys\n"
-        "import dashboard.app, pipeline.cli, pipeline.data_utils, pipeline.report\n"
-        "import pipeline.streaming, pipeline.etl_pipeline\n"
-        "others = ('adbc_driver_sqlite', 'apsw', 'pysqlite3', 'duckdb', 'sqlcipher3', 'libsql')\n"
-        "print([name for name in others if name in sys.modules])\n"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert found.stdout == "[]\n"
