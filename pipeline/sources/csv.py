@@ -25,7 +25,7 @@ from pipeline.rig import Rig
 from pipeline.sources.base import Batch, ColumnMap, Misshapen
 from pipeline.sources.quoted import quoted_batches
 
-_BLOCK_BYTES = 4 << 20
+_BLOCK_BYTES = 8 << 20
 _LONGEST_LINE = 16 << 20
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _BYTE_ORDER_MARKS = {
