@@ -11,7 +11,7 @@ import polars as pl
 from pipeline.db_utils import existing_tables, get_engine
 from pipeline.errors import UnknownTableError
 from pipeline.frames import FrameKind, from_polars, to_polars
-from pipeline.kpis import GAP_FACTOR, Kpis, kpi_fields
+from pipeline.kpis import GAP_FACTOR, Kpis, counter_gain, kpi_fields
 from pipeline.rig import Channel, Rig, configured_rig
 from pipeline.scoring import scored_schema
 from pipeline.settings import Settings, get_settings
@@ -46,9 +46,11 @@ def load_sensor_data(
         for frame in store.readings(_day(stored, date_filter))
     ]
     if not frames:
-        day = date_filter and day_range(date_filter, configured_rig(settings).zone)
-        del day  # Only to say that a malformed date is one, even when nothing is stored.
-        frames = [pl.DataFrame(schema=scored_schema(configured_rig(settings)))]
+        rig = configured_rig(settings)
+        if date_filter is not None:
+            # A malformed date is one even when nothing is stored.
+            day_range(date_filter, rig.zone)
+        frames = [pl.DataFrame(schema=scored_schema(rig))]
     return from_polars(pl.concat(frames), kind)
 
 
@@ -155,5 +157,5 @@ def _gained(frame: pl.DataFrame, counter: Channel) -> float:
     """What a counter gained; where it falls it began again from zero."""
     value = pl.col(counter.name)
     before = value.shift().over("rig") if "rig" in frame.columns else value.shift()
-    gained = pl.when(value >= before).then(value - before).when(before.is_not_null()).then(value)
+    gained = counter_gain(value, before)
     return float(frame.filter(value.is_not_null()).select(gained.sum()).item())

@@ -130,7 +130,7 @@ def run_etl(
     """
     settings = settings or get_settings()
     rig = rig or configured_rig(settings)
-    files: list[str | None] = list(expand_paths(paths)) or [None]
+    files = _files(paths)
     if not paths:
         output = output or settings.processed_data_path
     summary = EtlSummary()
@@ -140,7 +140,7 @@ def run_etl(
     ):
         for file in files:
             try:
-                source = open_source(file, rig) if file else _default_source(settings, rig)
+                source = _open(file, settings, rig)
                 summary.add(_load_source(source, rig, settings, store, processed, force, progress))
             except SourceError as error:
                 if len(files) == 1:
@@ -158,10 +158,17 @@ def load_source(source: Source, rig: Rig, settings: Settings, store: Store) -> S
 
 def sources_of(paths: Sequence[str], settings: Settings, rig: Rig) -> Iterator[Source]:
     """The sources for what somebody typed, each opened when its turn comes."""
-    if not paths:
-        yield _default_source(settings, rig)
-    for path in expand_paths(paths):
-        yield open_source(path, rig)
+    for file in _files(paths):
+        yield _open(file, settings, rig)
+
+
+def _files(paths: Sequence[str]) -> list[str | None]:
+    """The files that paths and globs stand for; None is what is read by default."""
+    return list(expand_paths(paths)) or [None]
+
+
+def _open(file: str | None, settings: Settings, rig: Rig) -> Source:
+    return open_source(file, rig) if file else _default_source(settings, rig)
 
 
 def _load_source(

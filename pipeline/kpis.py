@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import polars as pl
+
 from pipeline.rig import Channel, Rig, hours_in
 from pipeline.timestamps import from_microseconds
 
@@ -9,6 +11,11 @@ from pipeline.timestamps import from_microseconds
 GAP_FACTOR = 1.5
 
 Kpis = dict[str, Any]
+
+
+def counter_gain(value: pl.Expr, before: pl.Expr) -> pl.Expr:
+    """What a counter gained since the reading before; where it falls it began again from zero."""
+    return pl.when(value >= before).then(value - before).when(before.is_not_null()).then(value)
 
 
 def kpi_fields(

@@ -4,7 +4,7 @@ from collections import Counter
 
 import polars as pl
 
-from pipeline.kpis import GAP_FACTOR, Kpis, kpi_fields
+from pipeline.kpis import GAP_FACTOR, Kpis, counter_gain, kpi_fields
 from pipeline.rig import Rig
 from pipeline.scoring import Moments
 
@@ -87,11 +87,7 @@ class Tally:
         if self._last_counter is not None:
             before = before.fill_null(self._last_counter)
         pair = pl.DataFrame({"value": values, "before": before})
-        value, earlier = pl.col("value"), pl.col("before")
-        # Where a counter falls it began again from zero.
-        gain = (
-            pl.when(value >= earlier).then(value - earlier).when(earlier.is_not_null()).then(value)
-        )
+        gain = counter_gain(pl.col("value"), pl.col("before"))
         self._gained += float(pair.select(gain.sum()).item())
         self._last_counter = values[-1]
 

@@ -174,6 +174,11 @@ def _from_epoch(number: pl.Expr) -> pl.Expr:
         .then(number)
         .otherwise(number // 1_000)
     )
+    return utc_times(microseconds)
+
+
+def utc_times(microseconds: pl.Expr) -> pl.Expr:
+    """UTC times of microseconds since 1970."""
     return microseconds.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
 
 

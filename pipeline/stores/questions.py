@@ -14,7 +14,7 @@ from pipeline.rig import LEVELS, Channel, Rig
 from pipeline.scoring import Moments
 from pipeline.stores.base import Change, Extent, Range, SourceIdentity, StoredRig
 from pipeline.stores.schema import Schema, reading_columns
-from pipeline.timestamps import UTC_DATETIME, from_microseconds, to_microseconds
+from pipeline.timestamps import UTC_DATETIME, from_microseconds, to_microseconds, utc_times
 
 _ROWS_AT_ONCE = 50_000
 _LOADS_LOOKED_AT = 1_000
@@ -91,7 +91,7 @@ class Questions:
             schema = {**columns, "timestamp": pl.Int64()}
             for rows in result.partitions(_ROWS_AT_ONCE):
                 frame = pl.DataFrame(list(map(tuple, rows)), schema=schema, orient="row")
-                yield frame.with_columns(_utc(pl.col("timestamp")))
+                yield frame.with_columns(utc_times(pl.col("timestamp")))
 
     def kpis(self, selection: Range) -> Kpis | None:
         with self._reading() as connection:
@@ -153,7 +153,7 @@ class Questions:
             rows = [tuple(row) for row in connection.execute(query)]
         schema = {**_ALERT_SCHEMA, "timestamp": pl.Int64()}
         frame = pl.DataFrame(rows, schema=schema, orient="row")
-        return frame.with_columns(_utc(pl.col("timestamp")))
+        return frame.with_columns(utc_times(pl.col("timestamp")))
 
     def loads(self, limit: int) -> list[dict[str, Any]]:
         loads = self._schema.loads
@@ -376,7 +376,3 @@ _ALERT_SCHEMA: dict[str, Any] = {
     "zscore": pl.Float64(),
     "place": pl.Int64(),
 }
-
-
-def _utc(microseconds: pl.Expr) -> pl.Expr:
-    return microseconds.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")

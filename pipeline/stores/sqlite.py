@@ -82,11 +82,12 @@ class SqliteStore(Questions):
             _insert_rejects(connection, self._schema, load_id, source.name, rejects)
             ledger = Ledger(connection, self._schema)
             ledger.add_live_rejects(load_id, dict(rejects["reason"].value_counts().iter_rows()))
+            rows = _Rows(connection, self._schema, source.rig, load_id)
             for part in readings.partition_by("rig", maintain_order=True):
                 rig = source.rig.renamed(part["rig"][0])
                 if rig is not source.rig:
                     ledger.register(rig)
-                _Rows(connection, self._schema, rig, load_id).upsert(part)
+                rows.upsert(part)
                 ledger.add_live_readings(load_id, rig.name, *_span(part))
 
     @contextmanager
