@@ -106,7 +106,7 @@ def test_without_uv_uses_venv_and_pip(clone: Clone) -> None:
     assert done.stdout.splitlines()[-1] == "the application runs", done.stderr
     assert [call for call in clone.calls() if " -m " in call] == [
         "python -m venv .venv",
-        "python -m pip install --quiet --require-hashes -r requirements.lock",
+        "python -m pip install --quiet --require-hashes --no-deps -r requirements.lock",
         "python -m pip install --quiet --no-deps --no-build-isolation -e .",
     ]
 

@@ -1,5 +1,7 @@
 #!/bin/sh
 # Makes .venv from the hashed requirements and puts the project into it (editable).
+# The lock names every package, so pip needs to look for no others (`--no-deps`): an extra of a
+# pinned package would otherwise count as one without a hash.
 # `make` calls it when .venv/.ready is missing or older than one of its inputs.
 # PYTHON=... chooses the interpreter. An interrupted run leaves .venv/.incomplete, and the
 # next one starts from nothing.
@@ -53,7 +55,7 @@ install_with_uv() {
 
 install_with_pip() {
     export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
-    "$venv/bin/python" -m pip install --quiet --require-hashes -r requirements.lock
+    "$venv/bin/python" -m pip install --quiet --require-hashes --no-deps -r requirements.lock
     "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation -e .
 }
 
