@@ -2,9 +2,9 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,40 +12,108 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
-from pipeline.errors import DatabaseError, DatabaseUnavailable
+from pipeline.database_errors import SQLITE_PASSING, shown, translated_errors
+from pipeline.errors import DatabaseError
 from pipeline.settings import Settings, get_settings
 
 _BUSY_TIMEOUT_S = 30.0
 
 
 def get_engine(settings: Settings | None = None) -> sa.Engine:
-    """The pooled engine for DATABASE_URL; one a URL and process.
+    """The pooled engine for DATABASE_URL; one for the same settings and process.
 
-    The folder of a SQLite file is made if it is missing. Raises DatabaseError for a kind of
-    database that this version does not support.
+    Nothing is asked of a server yet. The folder of a SQLite file is made if it is missing. Raises
+    DatabaseError when that is not possible, or the driver of a server is not installed.
     """
-    return _engine((settings or get_settings()).database_url)
+    settings = settings or get_settings()
+    pool = _Pool(
+        settings.database_pool_size,
+        settings.database_max_overflow,
+        settings.database_pool_recycle_s,
+        settings.database_pool_pre_ping,
+        settings.database_connect_timeout_s,
+        settings.database_statement_timeout_s,
+    )
+    return _engine(settings.database_url, pool)
 
 
 def is_postgres(settings: Settings | None = None) -> bool:
     """Whether DATABASE_URL leads to PostgreSQL (TimescaleDB included)."""
     url = make_url((settings or get_settings()).database_url)
-    return url.get_backend_name() in {"postgresql", "postgres"}
+    return url.get_backend_name() == "postgresql"
+
+
+def is_timescale(settings: Settings | None = None) -> bool:
+    """Whether DATABASE_URL leads to TimescaleDB, and TIMESCALE does not say to ignore it.
+
+    Raises DatabaseError when the database cannot be reached, or has no TimescaleDB and TIMESCALE
+    says that it must.
+    """
+    settings = settings or get_settings()
+    if not is_postgres(settings):
+        return False
+    engine = get_engine(settings)
+    with translated_errors(engine.url), engine.begin() as connection:
+        return has_timescale(connection, settings.timescale)
+
+
+def has_timescale(connection: sa.Connection, wanted: str) -> bool:
+    """Whether the database is used as TimescaleDB; `wanted` is the setting TIMESCALE.
+
+    With `on` the extension is created where the server offers it. Raises DatabaseError where it
+    does not.
+    """
+    if wanted == "off":
+        return False
+    installed = sa.text("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
+    if connection.scalar(installed) is not None:
+        return True
+    if wanted == "auto":
+        return False
+    offered = sa.text("SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb'")
+    if connection.scalar(offered) is None:
+        raise DatabaseError(
+            f"{shown(connection.engine.url)}: TIMESCALE=on, but the server has no extension "
+            "timescaledb; install it there, or set TIMESCALE=auto"
+        )
+    connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS timescaledb")
+    return True
 
 
 def create_timescale_hypertable(settings: Settings | None = None) -> bool:
-    """Make the readings a TimescaleDB hypertable; False where the database has no such thing."""
-    if is_postgres(settings):
-        _refuse_postgres()
-    return False
+    """Make the readings a TimescaleDB hypertable; False where the database has no such thing.
+
+    `open_store` does so by itself. Raises DatabaseError.
+    """
+    settings = settings or get_settings()
+    if not is_timescale(settings):
+        return False
+    from pipeline.stores import open_store
+
+    open_store(settings).close()
+    return True
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """How connections are kept and bounded: the DATABASE_ settings."""
+
+    size: int
+    max_overflow: int
+    recycle_s: int
+    pre_ping: bool
+    connect_timeout_s: int
+    statement_timeout_s: float
 
 
 @lru_cache(maxsize=8)
-def _engine(url: str) -> sa.Engine:
+def _engine(url: str, pool: _Pool) -> sa.Engine:
     parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        _refuse_postgres()
-    path = Path(str(parsed.database))
+    return _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgres(parsed, pool)
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    path = Path(str(url.database))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -62,45 +130,28 @@ def _engine(url: str) -> sa.Engine:
     return engine
 
 
-@contextmanager
-def translated_errors(url: sa.URL) -> Iterator[None]:
-    """Turn a driver's errors into ours, told apart by SQLite's result code, never by text."""
-    try:
-        yield
-    except sa.exc.DBAPIError as error:
-        raise _translated(error.orig, url) from error
-    except sqlite3.Error as error:
-        raise _translated(error, url) from error
-    except sa.exc.TimeoutError as error:
-        raise DatabaseUnavailable(f"{url}: no free connection; try again") from error
-
-
-_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-_PROBLEMS = {
-    sqlite3.SQLITE_BUSY: "is locked by another program; try again when it has finished",
-    sqlite3.SQLITE_LOCKED: "is locked by another program; try again when it has finished",
-    sqlite3.SQLITE_FULL: "the disk is full; nothing of this load was stored",
-    sqlite3.SQLITE_READONLY: "is read-only; change its permissions or DATABASE_URL",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened; check the path and its permissions",
-    sqlite3.SQLITE_NOTADB: "is not a SQLite database; set DATABASE_URL to another file",
-    sqlite3.SQLITE_CORRUPT: "is damaged; restore it from a backup",
-    sqlite3.SQLITE_IOERR: "cannot be read or written; check the disk",
-}
-
-
-def _translated(error: BaseException | None, url: sa.URL) -> DatabaseError:
-    # The low byte of an extended result code is the code itself.
-    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-    problem = _PROBLEMS.get(code, str(error))
-    kind = DatabaseUnavailable if code in _PASSING else DatabaseError
-    return kind(f"{url.database}: {problem}")
-
-
-def _refuse_postgres() -> None:
-    raise DatabaseError(
-        "DATABASE_URL: PostgreSQL and TimescaleDB are not supported by this version yet; "
-        "use sqlite:///data/processed.db"
-    )
+def _postgres(url: sa.URL, pool: _Pool) -> sa.Engine:
+    if find_spec("psycopg") is None or find_spec("adbc_driver_postgresql") is None:
+        raise DatabaseError(
+            f"{shown(url)}: the drivers of PostgreSQL are not installed; "
+            "install requirements.txt, or smart-sensor-dashboard[postgres]"
+        )
+    kept: dict[str, Any] = {"poolclass": sa.NullPool}
+    if pool.size:
+        kept = {
+            "pool_size": pool.size,
+            "max_overflow": pool.max_overflow,
+            "pool_timeout": 5,
+            "pool_recycle": pool.recycle_s,
+            "pool_pre_ping": pool.pre_ping,
+        }
+    ours = {
+        "connect_timeout": str(pool.connect_timeout_s),
+        "application_name": "smart-sensor",
+        "options": f"-c timezone=UTC -c statement_timeout={pool.statement_timeout_s * 1000:.0f}",
+    }
+    # What somebody writes into the URL wins.
+    return sa.create_engine(url.set(query={**ours, **url.query}), **kept)
 
 
 def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
@@ -122,7 +173,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode not in _PASSING or time.monotonic() > end:
+            if error.sqlite_errorcode not in SQLITE_PASSING or time.monotonic() > end:
                 raise
             time.sleep(0.01)
 

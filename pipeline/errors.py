@@ -32,6 +32,10 @@ class DatabaseUnavailable(DatabaseError, Retryable):
     """The database cannot be reached or is locked by somebody else."""
 
 
+class DatabaseConflict(DatabaseError, Retryable):
+    """Two writers met: nothing of this one was stored, and the next try finds the other's work."""
+
+
 class UnknownTableError(DatabaseError, LookupError):
     """The table asked for does not exist; the message names those that do."""
 

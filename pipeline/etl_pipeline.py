@@ -25,7 +25,7 @@ from pipeline.sources import Source, expand_paths, open_source
 from pipeline.sources.frame import FrameSource
 from pipeline.sources.simulation import simulation_source
 from pipeline.stores import Store, open_store
-from pipeline.stores.base import LoadOutcome, SourceIdentity
+from pipeline.stores.base import Incoming, LoadOutcome, SourceIdentity, span
 from pipeline.summary import EtlSummary, SourceSummary
 from pipeline.transform import Transformed, transform
 
@@ -101,11 +101,12 @@ def load_data(
     digest = hashlib.sha256(frame.write_ipc(None).getvalue()).hexdigest()
     identity = SourceIdentity("frame", digest, rig, "{}")
     outcome = LoadOutcome(rows_read=len(frame), accepted=len(frame))
+    parts = frame.partition_by("rig", maintain_order=True)
+    spans = {part["rig"][0]: span(part)[:2] for part in parts}
     with closing(open_store(settings)) as store:
-        with store.loading(identity) as load:
+        with store.loading(identity, Incoming(len(frame), spans)) as load:
             if load is not None:
-                for readings in frame.partition_by("rig", maintain_order=True):
-                    load.add_readings(readings)
+                load.add_readings(parts)
                 load.finish(outcome)
         if load is None:
             return SourceSummary("frame", "already loaded", store.known_load(identity))
@@ -224,13 +225,11 @@ def _store(
     progress: Progress,
 ) -> int | None:
     """One transaction: readings, rejects, ledger and change. None where it was done before."""
-    with store.loading(identity, again=force) as load:
+    with store.loading(identity, outcome.incoming, again=force) as load:
         if load is not None:
-            for readings in ahead(_written(outcome.readings(), processed)):
-                load.add_readings(readings)
-                progress("loading", outcome.accepted, outcome.rows_read)
-            for rejects in outcome.rejects():
-                load.add_rejects(rejects)
+            written = ahead(_written(outcome.readings(), processed))
+            load.add_readings(_watched(written, outcome, progress))
+            load.add_rejects(outcome.rejects())
             intervals = [tally.usual_interval_s for tally in outcome.tallies.values()]
             load.finish(
                 LoadOutcome(
@@ -250,6 +249,14 @@ def _store(
 def _by_reason(outcome: Transformed) -> dict[str, int]:
     """Rejects by reason, in the order in which reasons apply."""
     return {reason: outcome.rejected[reason] for reason in REASONS if outcome.rejected[reason]}
+
+
+def _watched(
+    readings: Iterator[pl.DataFrame], outcome: Transformed, progress: Progress
+) -> Iterator[pl.DataFrame]:
+    for frame in readings:
+        yield frame
+        progress("loading", outcome.accepted, outcome.rows_read)
 
 
 def _written(readings: Iterator[pl.DataFrame], processed: ProcessedCsv) -> Iterator[pl.DataFrame]:

@@ -45,7 +45,7 @@ def kpi_fields(
         "alert_count": sum(channel["alert_count"] for channel in channels.values()),
         "warning_count": sum(channel["warning_count"] for channel in channels.values()),
         "uptime_hours": counter and _hours(channels[counter.name]["max"], counter),
-        "running_hours": counter and _hours(running, counter),
+        "running_hours": counter and _settled(_hours(running, counter)),
         "total_records": total,
         "temperature_range": _range(temperature),
         "pressure_range": _range(pressure),
@@ -67,7 +67,7 @@ def _channel(
     return {
         "label": channel.title,
         "unit": channel.unit,
-        "mean": found[f"{name} mean"],
+        "mean": _settled(found[f"{name} mean"]),
         "min": found[f"{name} min"],
         "max": found[f"{name} max"],
         "last": last.get(name),
@@ -84,3 +84,8 @@ def _range(channel: dict[str, Any] | None) -> dict[str, float | None]:
 
 def _hours(value: float | None, counter: Channel) -> float | None:
     return None if value is None else value * (hours_in(counter.unit) or 1.0)
+
+
+def _settled(value: float | None) -> float | None:
+    """A sum or mean without the digits that depend on the order in which somebody added."""
+    return None if value is None else float(f"{value:.12g}")

@@ -19,7 +19,14 @@ from pipeline.paths import checkout, resource
 
 # 48 leaves room for `_migrations` within the 63 bytes that PostgreSQL keeps of a name.
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
-_BACKENDS = {"sqlite": "sqlite", "postgresql": "postgresql", "postgres": "postgresql"}
+# How a database may be named, and what SQLAlchemy calls it.
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
 
 Limit = Annotated[float, Field(allow_inf_nan=False)]
 ZScore = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -50,7 +57,49 @@ class Settings(BaseSettings):
         "sqlite:///data/processed.db",
         repr=False,
         description="Where the readings are stored.",
-        json_schema_extra={"allowed": "sqlite:///path/to/file.db"},
+        json_schema_extra={
+            "allowed": "sqlite:///path/to/file.db, or postgresql://user:password@host:5432/database"
+        },
+    )
+    timescale: Literal["auto", "on", "off"] = _setting(
+        "auto",
+        "Whether a PostgreSQL database is used as TimescaleDB; auto: where it has the extension.",
+        "auto, on or off",
+    )
+    database_pool_size: Annotated[int, Field(ge=0, le=1000)] = _setting(
+        8,
+        "Connections kept open; 0: none, each question opens its own (for pgbouncer).",
+        "a whole number, 0 to 1000",
+    )
+    database_max_overflow: Annotated[int, Field(ge=0, le=1000)] = _setting(
+        56,
+        "Connections beyond those, closed when they are no longer needed.",
+        "a whole number, 0 to 1000",
+    )
+    database_pool_recycle_s: Annotated[int, Field(ge=-1)] = _setting(
+        1800,
+        "Seconds after which a kept connection is opened anew; -1: never.",
+        "a whole number of seconds, or -1",
+    )
+    database_pool_pre_ping: bool = _setting(
+        True,
+        "Whether a kept connection is tried before it is used.",
+        "true or false",
+    )
+    database_connect_timeout_s: Annotated[int, Field(ge=2, le=3600)] = _setting(
+        10,
+        "Seconds to wait for a server to answer.",
+        "a whole number of seconds, 2 to 3600",
+    )
+    database_statement_timeout_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = _setting(
+        60.0,
+        "Seconds that a question to a server may take; 0: no limit. Loads have none.",
+        "a number of seconds",
+    )
+    database_retry_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = _setting(
+        60.0,
+        "Seconds for which a write is tried again after an error that may pass; 0: not at all.",
+        "a number of seconds",
     )
     table_name: str = _setting(
         "sensor_data",
@@ -146,15 +195,15 @@ class Settings(BaseSettings):
             url = make_url(value)
         except ArgumentError:
             raise ValueError("not a database URL") from None
-        backend = _BACKENDS.get(url.get_backend_name())
-        if backend is None:
+        driver = _DRIVERS.get(url.drivername)
+        if driver is None:
             raise ValueError("unknown database")
-        if backend == "sqlite":
+        if driver == "sqlite":
             if not url.database or url.database == ":memory:" or url.host:
                 raise ValueError("a file is needed")
             path = project_home() / Path(url.database).expanduser()
             url = URL.create("sqlite", database=str(path), query=url.query)
-        return url.render_as_string(hide_password=False)
+        return url.set(drivername=driver).render_as_string(hide_password=False)
 
     @field_validator("data_path", "processed_data_path")
     @classmethod

@@ -8,6 +8,7 @@ rows come from or where they go.
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import datetime
 from types import TracebackType
 from typing import Literal
 
@@ -21,7 +22,9 @@ from pipeline.rig import Rig
 from pipeline.scoring import Moments, is_outlier, measure, score
 from pipeline.sources.base import Source
 from pipeline.spool import Spool
+from pipeline.stores.base import Incoming
 from pipeline.tally import Tally
+from pipeline.timestamps import from_microseconds
 
 Outliers = Literal["flag", "reject"]
 Progress = Callable[[int], None]
@@ -62,6 +65,16 @@ class Transformed(AbstractContextManager["Transformed"]):
     ) -> None:
         for spool in (self._kept, self._early, self._late):
             spool.close()
+
+    @property
+    def incoming(self) -> Incoming:
+        """What `readings()` will give, outliers included."""
+        spans: dict[str, tuple[datetime, datetime]] = {}
+        for piece in self._pieces:
+            first, last = from_microseconds(piece.first), from_microseconds(piece.last)
+            known = spans.get(piece.rig, (first, last))
+            spans[piece.rig] = min(first, known[0]), max(last, known[1])
+        return Incoming(sum(piece.rows for piece in self._pieces), spans)
 
     def readings(self) -> Iterator[pl.DataFrame]:
         """Accepted, scored readings in source order; each frame holds readings of one rig."""

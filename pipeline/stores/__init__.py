@@ -1,6 +1,8 @@
 """One file a backend, one Store protocol."""
 
-from pipeline.db_utils import get_engine
+from pipeline.database_errors import translated_errors
+from pipeline.db_utils import get_engine, has_timescale, is_postgres
+from pipeline.retry import Retry
 from pipeline.settings import Settings
 from pipeline.stores.base import Store
 from pipeline.stores.sqlite import SqliteStore
@@ -13,4 +15,14 @@ def open_store(settings: Settings) -> Store:
 
     Raises DatabaseError when it cannot be opened or belongs to somebody else.
     """
-    return SqliteStore(get_engine(settings), settings.table_name)
+    engine = get_engine(settings)
+    if not is_postgres(settings):
+        return SqliteStore(engine, settings.table_name)
+    # Their drivers need not be installed for SQLite.
+    from pipeline.stores.postgres import PostgresStore
+    from pipeline.stores.timescale import TimescaleStore
+
+    with translated_errors(engine.url), engine.begin() as connection:
+        timescale = has_timescale(connection, settings.timescale)
+    kind = TimescaleStore if timescale else PostgresStore
+    return kind(engine, settings.table_name, Retry(settings.database_retry_s))

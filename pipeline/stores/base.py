@@ -1,6 +1,6 @@
 """What every backend can do, and the values that go in and out. Callers never ask which it is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -55,6 +55,14 @@ class SourceIdentity:
 
 
 @dataclass(frozen=True)
+class Incoming:
+    """What a load will bring: at most so many readings, and each rig's first and last time."""
+
+    rows: int
+    spans: dict[str, tuple[datetime, datetime]]
+
+
+@dataclass(frozen=True)
 class Change:
     """One commit of readings: what came in, between which times (both inclusive)."""
 
@@ -77,15 +85,15 @@ class LoadOutcome:
 
 
 class LoadWriter(Protocol):
-    """One load inside its transaction."""
+    """One load inside its transaction; `load_id` is known when its readings are in."""
 
     load_id: int
 
-    def add_readings(self, readings: pl.DataFrame) -> None:
-        """Insert or replace scored readings, all of one rig."""
+    def add_readings(self, frames: Iterable[pl.DataFrame]) -> None:
+        """Insert or replace scored readings, each frame of one rig; to be called once."""
 
-    def add_rejects(self, rejects: pl.DataFrame) -> None:
-        """Insert rejected rows (columns of REJECT_SCHEMA)."""
+    def add_rejects(self, frames: Iterable[pl.DataFrame]) -> None:
+        """Insert rejected rows (columns of REJECT_SCHEMA), after the readings."""
 
     def finish(self, outcome: LoadOutcome) -> None:
         """Complete the ledger row and record the change; committed when the block ends."""
@@ -102,7 +110,7 @@ class Store(Protocol):
         """Ledger number of an equal load that is complete, else None."""
 
     def loading(
-        self, identity: SourceIdentity, again: bool = False
+        self, identity: SourceIdentity, incoming: Incoming, again: bool = False
     ) -> AbstractContextManager[LoadWriter | None]:
         """A load: visible to readers as a whole when the block ends, not at all if it raises.
 
@@ -154,3 +162,11 @@ class Store(Protocol):
 
         Cheap enough for every request. Raises DatabaseUnavailable when the database is gone.
         """
+
+
+def span(readings: pl.DataFrame) -> tuple[datetime, datetime, int]:
+    """First and last time of a frame, and its number of readings."""
+    first, last = readings["timestamp"].min(), readings["timestamp"].max()
+    assert isinstance(first, datetime)
+    assert isinstance(last, datetime)
+    return first, last, len(readings)

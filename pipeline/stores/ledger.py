@@ -1,19 +1,23 @@
 """The ledger, the changes and the rigs: the records that go into a writer's transaction."""
 
 import json
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+import polars as pl
 import sqlalchemy as sa
 
 from pipeline.errors import RigError
 from pipeline.rig import Rig
 from pipeline.stores.base import LoadOutcome, SourceIdentity
 from pipeline.stores.schema import Moment, Schema
-from pipeline.timestamps import to_microseconds
+from pipeline.stores.sql import wait_for_turn
 
 # Nobody who is further behind than this resumes: they read everything again.
 _CHANGES_KEPT = 100_000
+_TIMES_AT_ONCE = 10_000
 
 
 class Ledger:
@@ -66,10 +70,10 @@ class Ledger:
             readings = self._schema.readings
             brought = readings.delete().where(
                 readings.c.rig == rig,
-                readings.c.timestamp.between(to_microseconds(first), to_microseconds(last)),
+                readings.c.timestamp.between(first, last),
                 readings.c.load_id.in_(numbers),
             )
-            if self._connection.execute(brought).rowcount:
+            if self._connection.execute(brought).rowcount > 0:
                 self.change(rig, first, last, rows=0)
 
     def complete(
@@ -98,6 +102,43 @@ class Ledger:
         )
         for rig, (first, last, rows) in touched.items():
             self.change(rig, first, last, rows)
+
+    def replaced(self, load_id: int, counts: Mapping[int | None, int]) -> int:
+        """Account for readings with the keys of load `load_id`: how many each other load had.
+
+        They give way to it, or it to them where their load has the higher number. Returns how
+        many give way to it.
+        """
+        loads = self._schema.loads
+        given_way = 0
+        for number, count in counts.items():
+            loser = load_id if number is not None and number > load_id else number
+            given_way += count if number is None or number <= load_id else 0
+            if loser is not None:
+                self._connection.execute(
+                    loads.update()
+                    .where(loads.c.id == loser)
+                    .values(readings_replaced=loads.c.readings_replaced + count)
+                )
+        return given_way
+
+    def count_replaced(self, load_id: int, rig: str, times: pl.Series) -> int:
+        """Account for the readings of a rig that have one of these times already.
+
+        Returns how many will be replaced.
+        """
+        readings = self._schema.readings.c
+        stored = sa.select(readings.load_id, sa.func.count()).group_by(readings.load_id)
+        first, last = times.min(), times.max()
+        between = (readings.rig == rig) & readings.timestamp.between(first, last)
+        if self._connection.scalar(sa.select(sa.literal(1)).where(between).limit(1)) is None:
+            return 0
+        counts: Counter[int | None] = Counter()
+        for start in range(0, len(times), _TIMES_AT_ONCE):
+            part = times.slice(start, _TIMES_AT_ONCE).to_list()
+            query = stored.where(readings.rig == rig, readings.timestamp.in_(part))
+            counts.update(dict(self._connection.execute(query).all()))
+        return self.replaced(load_id, counts)
 
     def add_live_rejects(self, load_id: int, rejected: dict[str, int]) -> None:
         """Count rejected rows of a live source in its ledger row."""
@@ -147,6 +188,8 @@ class Ledger:
         No rows means that readings in this range were taken away.
         """
         changes = self._schema.changes
+        # Numbers become visible in their order: whoever has read one has not missed a lower one.
+        wait_for_turn(self._connection, changes.name)
         row = {
             "rig": rig,
             "first_timestamp": first,

@@ -5,12 +5,14 @@ Each step and the record of it are one transaction. Why not Alembic: docs/schema
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from pipeline.errors import DatabaseError, RigError
 from pipeline.rig import Rig
-from pipeline.stores.schema import Schema, reading_columns
+from pipeline.stores.schema import Schema, departed_columns, reading_columns
+from pipeline.stores.sql import columns_of
 
 Migration = Callable[[sa.Connection, Schema], None]
 
@@ -18,10 +20,36 @@ Migration = Callable[[sa.Connection, Schema], None]
 def _create_tables(connection: sa.Connection, schema: Schema) -> None:
     for table in (schema.readings, schema.rigs, schema.loads, schema.rejects, schema.changes):
         table.create(connection)
+    if connection.dialect.name == "postgresql":
+        # The first load is faster without, and makes the key when its rows are in.
+        quote = connection.dialect.identifier_preparer.quote
+        connection.exec_driver_sql(
+            f"ALTER TABLE {quote(schema.table_name)} DROP CONSTRAINT {quote(schema.key)}"
+        )
+
+
+def _count_what_departed(connection: sa.Connection, schema: Schema) -> None:
+    """The ledger says how many readings of a load later ones have replaced."""
+    present = columns_of(connection, schema.loads.name)
+    for column in departed_columns():
+        if column.name not in present:
+            add_column(connection, schema.loads, column)
+    readings, loads = schema.readings.c, schema.loads
+    stored = sa.select(readings.load_id, sa.func.count().label("stored")).group_by(readings.load_id)
+    kept: dict[int | None, int] = dict(connection.execute(stored).all())
+    accounts = sa.select(loads.c.id, loads.c.accepted).where(loads.c.status != "superseded")
+    for number, accepted in connection.execute(accounts).all():
+        replaced = accepted - kept.get(number, 0)
+        if replaced:
+            update = loads.update().where(loads.c.id == number)
+            connection.execute(update.values(readings_replaced=replaced))
 
 
 # Names are recorded in databases: append only.
-MIGRATIONS: dict[str, Migration] = {"0001_tables": _create_tables}
+MIGRATIONS: dict[str, Migration] = {
+    "0001_tables": _create_tables,
+    "0002_departed": _count_what_departed,
+}
 
 
 def is_current(connection: sa.Connection, schema: Schema) -> bool:
@@ -69,28 +97,29 @@ def add_channels(connection: sa.Connection, schema: Schema, rig: Rig) -> None:
 
     Raises RigError when a column of that name holds something else.
     """
-    present = {column["name"]: column for column in _columns(connection, schema)}
-    added = False
+    present = columns_of(connection, schema.table_name)
+    missing = []
     for name, kind in reading_columns(rig).items():
         if name not in present:
-            column: sa.Column[object] = sa.Column(name, kind)
-            ddl = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
-            table = connection.dialect.identifier_preparer.format_table(schema.readings)
-            connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {ddl}")
-            added = True
-        elif isinstance(present[name]["type"], sa.Text) != isinstance(kind, sa.Text):
+            missing.append(sa.Column(name, kind))
+        elif (present[name] == "text") != isinstance(kind, sa.Text):
             raise RigError(
                 f"rig {rig.name!r}: column {name!r} of table {schema.table_name!r} holds "
-                f"{present[name]['type']}; give the channel another name"
+                f"{present[name]}; give the channel another name"
             )
-    if added:
+    for column in missing:
+        add_column(connection, schema.readings, column)
+    if missing:
         _make_readable_view(connection, schema)
 
 
-def _columns(
-    connection: sa.Connection, schema: Schema
-) -> list[sa.engine.interfaces.ReflectedColumn]:
-    return sa.inspect(connection).get_columns(schema.table_name)
+def add_column(connection: sa.Connection, table: sa.Table, column: "sa.Column[Any]") -> None:
+    """Add a column to a table that exists. Two that do so at once are both content."""
+    dialect = connection.dialect
+    ddl = sa.schema.CreateColumn(column).compile(dialect=dialect)
+    unless = "IF NOT EXISTS " if dialect.name == "postgresql" else ""
+    name = dialect.identifier_preparer.format_table(table)
+    connection.exec_driver_sql(f"ALTER TABLE {name} ADD COLUMN {unless}{ddl}")
 
 
 def _make_readable_view(connection: sa.Connection, schema: Schema) -> None:
@@ -104,9 +133,9 @@ def _make_readable_view(connection: sa.Connection, schema: Schema) -> None:
         "strftime('%Y-%m-%dT%H:%M:%S', (timestamp - (timestamp % 1000000 + 1000000) % 1000000)"
         " / 1000000, 'unixepoch') || printf('.%06dZ', (timestamp % 1000000 + 1000000) % 1000000)"
         " AS timestamp"
-        if column["name"] == "timestamp"
-        else quote(column["name"])
-        for column in _columns(connection, schema)
+        if name == "timestamp"
+        else quote(name)
+        for name in columns_of(connection, schema.table_name)
     )
     connection.exec_driver_sql(f"DROP VIEW IF EXISTS {view}")
     connection.exec_driver_sql(

@@ -1,31 +1,56 @@
 """Names and columns of the tables, all named after TABLE_NAME.
 
-Times are stored as integer microseconds since 1970 in UTC. Statements are built with SQLAlchemy
-Core, which quotes every name and binds every value.
+Times are `timestamptz` in PostgreSQL, and in SQLite integer microseconds since 1970 in UTC.
+Statements are built with SQLAlchemy Core, which quotes every name and binds every value.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
 
 from pipeline.rig import Rig
+from pipeline.stores.base import Range
 from pipeline.timestamps import from_microseconds, to_microseconds
 
 
 class Moment(sa.TypeDecorator[datetime]):
-    """An aware UTC time, stored as integer microseconds since 1970."""
+    """An aware UTC time: `timestamptz`, or integer microseconds since 1970 where there is none."""
 
     impl = sa.BigInteger
     cache_ok = True
 
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        kind = sa.TIMESTAMP(timezone=True) if dialect.name == "postgresql" else sa.BigInteger()
+        return dialect.type_descriptor(kind)
+
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
-        return None if value is None else to_microseconds(value)
+        if value is None or dialect.name == "postgresql":
+            return value
+        return to_microseconds(value)
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
-        return None if value is None else from_microseconds(value)
+        if value is None:
+            return None
+        if dialect.name == "postgresql":
+            utc: datetime = value.astimezone(UTC)
+            return utc
+        return from_microseconds(value)
+
+
+# Compared byte by byte everywhere: the same order of rigs in every database, and faster keys.
+RigName = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+
+def departed_columns() -> list["sa.Column[int]"]:
+    """Counters of the ledger: what a load brought and what is no longer there, and why."""
+    return [
+        sa.Column(name, sa.BigInteger, nullable=False, default=0, server_default="0")
+        for name in ("readings_replaced", "readings_pruned", "rejects_pruned")
+    ]
 
 
 @dataclass(frozen=True)
@@ -44,19 +69,33 @@ class Schema:
         return sa.Table(
             self.table_name,
             self.metadata,
-            sa.Column("rig", sa.Text, primary_key=True, nullable=False),
-            sa.Column("timestamp", sa.BigInteger, primary_key=True, nullable=False),
+            sa.Column("rig", RigName, nullable=False),
+            sa.Column("timestamp", Moment, nullable=False),
             # The load that it came with: a corrected load takes back what it brought before.
             sa.Column("load_id", sa.Integer),
+            sa.PrimaryKeyConstraint("rig", "timestamp", name=self.key),
             sqlite_with_rowid=False,
         )
+
+    def readings_of(self, rig: Rig) -> sa.TableClause:
+        """The readings with the columns of a rig's channels, for statements."""
+        return self.readings_with(reading_columns(rig))
+
+    def readings_with(self, columns: Iterable[str]) -> sa.TableClause:
+        """The readings with their key and the given columns, for statements."""
+        found: list[sa.ColumnClause[Any]] = [
+            sa.column("rig", RigName),
+            sa.column("timestamp", Moment),
+        ]
+        found += [sa.column(name) for name in columns if name not in ("rig", "timestamp")]
+        return sa.table(self.table_name, *found)
 
     @cached_property
     def rigs(self) -> sa.Table:
         return sa.Table(
             f"{self.table_name}_rigs",
             self.metadata,
-            sa.Column("name", sa.Text, primary_key=True, nullable=False),
+            sa.Column("name", RigName, primary_key=True, nullable=False),
             sa.Column("label", sa.Text, nullable=False),
             sa.Column("time_zone", sa.Text, nullable=False),
             sa.Column("interval_s", sa.Float),
@@ -72,7 +111,7 @@ class Schema:
             sa.Column("id", sa.Integer, primary_key=True),
             sa.Column("source", sa.Text, nullable=False),
             sa.Column("sha256", sa.Text),
-            sa.Column("rig", sa.Text, nullable=False),
+            sa.Column("rig", RigName, nullable=False),
             sa.Column("rig_version", sa.Text, nullable=False),
             sa.Column("settings", sa.Text, nullable=False),
             sa.Column("status", sa.Text, nullable=False),
@@ -85,6 +124,7 @@ class Schema:
             sa.Column("statistics", sa.JSON, nullable=False, default=dict),
             sa.Column("first_timestamp", Moment),
             sa.Column("last_timestamp", Moment),
+            *departed_columns(),
             sqlite_autoincrement=True,
         )
 
@@ -97,7 +137,7 @@ class Schema:
             sa.Column("load_id", sa.Integer, nullable=False),
             sa.Column("source", sa.Text, nullable=False),
             sa.Column("line", sa.BigInteger, nullable=False),
-            sa.Column("rig", sa.Text, nullable=False),
+            sa.Column("rig", RigName, nullable=False),
             sa.Column("timestamp", Moment),
             sa.Column("reason", sa.Text, nullable=False),
             sa.Column("detail", sa.Text, nullable=False),
@@ -112,7 +152,7 @@ class Schema:
             f"{self.table_name}_changes",
             self.metadata,
             sa.Column("sequence", sa.Integer, primary_key=True),
-            sa.Column("rig", sa.Text, nullable=False),
+            sa.Column("rig", RigName, nullable=False),
             sa.Column("first_timestamp", Moment, nullable=False),
             sa.Column("last_timestamp", Moment, nullable=False),
             sa.Column("rows", sa.BigInteger, nullable=False),
@@ -130,8 +170,22 @@ class Schema:
         )
 
     @property
+    def key(self) -> str:
+        return f"{self.table_name}_pkey"
+
+    @property
     def readable_view(self) -> str:
         return f"{self.table_name}_readable"
+
+
+def within(table: sa.Table | sa.TableClause, selection: Range) -> list[sa.ColumnElement[bool]]:
+    """Conditions that select a range of a table with a key of rig and timestamp."""
+    conditions: list[sa.ColumnElement[bool]] = [table.c.rig == selection.rig]
+    if selection.start is not None:
+        conditions.append(table.c.timestamp >= selection.start)
+    if selection.end is not None:
+        conditions.append(table.c.timestamp < selection.end)
+    return conditions
 
 
 def reading_columns(rig: Rig) -> dict[str, sa.types.TypeEngine[Any]]:

@@ -1,28 +1,28 @@
 """SQLite through Python's own `sqlite3`: one writer at a time, readers never blocked (WAL)."""
 
-import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
 
-from pipeline.db_utils import translated_errors
-from pipeline.rig import Rig
-from pipeline.stores.base import LoadOutcome, SourceIdentity
+from pipeline.database_errors import translated_errors
+from pipeline.stores.base import Incoming, SourceIdentity, span
 from pipeline.stores.ledger import Ledger
+from pipeline.stores.load import REJECT_COLUMNS, Load, on_conflict
 from pipeline.stores.migrations import add_channels, is_current, migrate
 from pipeline.stores.questions import Questions
 from pipeline.stores.schema import Schema
+from pipeline.stores.sqlite_rows import RowWriter, driver
 from pipeline.stores.watch import Watch
 
-_ROWS_A_STATEMENT = 100
-# So many rows' values are still in the processor's cache when they are bound: a fifth faster.
-_ROWS_IN_CACHE = 2_000
+_STAGING = "temp.staging"
+# A load that holds the write lock for longer than a live source should have to wait.
+_LONG_LOAD_ROWS = 200_000
+_LIVE = timedelta(minutes=1)
 
 
 class SqliteStore(Questions):
@@ -61,12 +61,19 @@ class SqliteStore(Questions):
 
     @contextmanager
     def loading(
-        self, identity: SourceIdentity, again: bool = False
+        self, identity: SourceIdentity, incoming: Incoming, again: bool = False
     ) -> Iterator["SqliteLoad | None"]:
-        with self._writing() as connection:
-            # Asked under the write lock: two processes may bring the same source.
-            known = not again and self._known(connection, identity) is not None
-            yield None if known else SqliteLoad(connection, self._schema, identity)
+        with translated_errors(self._engine.url), self._engine.connect() as connection:
+            load = SqliteLoad(connection, self._schema, identity, incoming)
+            try:
+                if not load.is_to_be_staged_first():
+                    load.begin()
+                # Where the write lock is held it is asked under it: two processes may bring it.
+                known = not again and self._known(connection, identity) is not None
+                yield None if known else load
+                connection.commit()
+            finally:
+                load.clean_up()
 
     def begin_live(self, identity: SourceIdentity) -> int:
         with self._writing() as connection:
@@ -79,16 +86,19 @@ class SqliteStore(Questions):
         self, load_id: int, source: SourceIdentity, readings: pl.DataFrame, rejects: pl.DataFrame
     ) -> None:
         with self._writing() as connection:
-            _insert_rejects(connection, self._schema, load_id, source.name, rejects)
+            insert_rejects(connection, self._schema, load_id, source.name, rejects)
             ledger = Ledger(connection, self._schema)
             ledger.add_live_rejects(load_id, dict(rejects["reason"].value_counts().iter_rows()))
-            rows = _Rows(connection, self._schema, source.rig, load_id)
+            rows = _readings_writer(
+                connection, self._schema, source, on_conflict(connection, self._schema)
+            )
             for part in readings.partition_by("rig", maintain_order=True):
                 rig = source.rig.renamed(part["rig"][0])
                 if rig is not source.rig:
                     ledger.register(rig)
-                rows.upsert(part)
-                ledger.add_live_readings(load_id, rig.name, *_span(part))
+                ledger.count_replaced(load_id, rig.name, part["timestamp"])
+                rows.write((rig.name, load_id), part)
+                ledger.add_live_readings(load_id, rig.name, *span(part))
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
@@ -101,156 +111,80 @@ class SqliteStore(Questions):
             yield connection
 
 
-class SqliteLoad:
-    """One load inside its transaction."""
+class SqliteLoad(Load):
+    """A load into SQLite: straight into the table, or through a staging table.
 
-    def __init__(self, connection: sa.Connection, schema: Schema, identity: SourceIdentity) -> None:
-        self._connection = connection
-        self._schema = schema
-        self._identity = identity
-        self._ledger = Ledger(connection, schema)
-        self._rows: _Rows | None = None
-        self._touched: dict[str, tuple[datetime, datetime, int]] = {}
-        self.load_id = self._ledger.open(identity, "open")
-
-    def add_readings(self, readings: pl.DataFrame) -> None:
-        name = readings["rig"][0]
-        rig = self._identity.rig
-        if self._rows is None:
-            add_channels(self._connection, self._schema, rig)
-            self._rows = _Rows(self._connection, self._schema, rig, self.load_id)
-        if name not in self._touched:
-            self._ledger.register(rig.renamed(name))
-        self._rows.upsert(readings)
-        first, last, rows = _span(readings)
-        known = self._touched.get(name, (first, last, 0))
-        self._touched[name] = min(first, known[0]), max(last, known[1]), known[2] + rows
-
-    def add_rejects(self, rejects: pl.DataFrame) -> None:
-        _insert_rejects(self._connection, self._schema, self.load_id, self._identity.name, rejects)
-
-    def finish(self, outcome: LoadOutcome) -> None:
-        if outcome.accepted:
-            # A load of which nothing is accepted takes nothing back: it may be a wrong rig file.
-            self._ledger.supersede(self._identity, self.load_id)
-        self._ledger.complete(self.load_id, outcome, self._touched)
-        for name in self._touched:
-            self._keep_interval(name, outcome.interval_s)
-
-    def _keep_interval(self, rig: str, interval_s: float | None) -> None:
-        """Set the usual interval of a rig whose file does not say it, at its first load."""
-        rigs = self._schema.rigs.c
-        known = self._connection.scalar(sa.select(rigs.interval_s).where(rigs.name == rig))
-        if known is None:
-            interval_s = interval_s or self._median_step_s(rig)
-            update = self._schema.rigs.update().where(rigs.name == rig)
-            self._connection.execute(update.values(interval_s=interval_s))
-
-    def _median_step_s(self, rig: str) -> float | None:
-        """Median step of all that is stored, sorted by the database (on disk if need be)."""
-        timestamp = self._schema.readings.c.timestamp
-        step = timestamp - sa.func.lag(timestamp).over(order_by=timestamp)
-        steps = sa.select(step.label("step")).where(self._schema.readings.c.rig == rig).subquery()
-        given = sa.select(steps.c.step).where(steps.c.step.is_not(None))
-        count = (
-            self._connection.scalar(sa.select(sa.func.count()).select_from(given.subquery())) or 0
-        )
-        if not count:
-            return None
-        middle = given.order_by(steps.c.step).limit(2 - count % 2).offset((count - 1) // 2)
-        values = list(self._connection.execute(middle).scalars())
-        return float(sum(values) / len(values) / 1e6)
-
-
-class _Rows:
-    """Upserts of one load's readings, a hundred rows a statement.
-
-    Parameters are bound in statements of many rows, because a call a row costs more than
-    what SQLite does with it.
+    Rows go straight in where nothing is stored between the times that they bring. Else they are
+    staged in a temporary table, and one statement merges them in the order of the key. A long load
+    that meets live writers is staged before it takes the write lock.
     """
 
-    def __init__(self, connection: sa.Connection, schema: Schema, rig: Rig, load_id: int) -> None:
-        self._connection = _driver(connection)
-        self._load_id = load_id
-        self._columns = ["timestamp", *rig.value_columns]
-        present = [
-            column["name"] for column in sa.inspect(connection).get_columns(schema.table_name)
-        ]
-        names = [_quoted(connection, name) for name in ["rig", "load_id", *self._columns]]
-        # Every column is set, so that nothing of a replaced reading stays.
-        replaced = [
-            _quoted(connection, name) for name in present if name not in ("rig", "timestamp")
-        ]
-        self._head = (
-            f"INSERT INTO {_quoted(connection, schema.table_name)} ({', '.join(names)}) VALUES "  # noqa: S608  # quoted names
-        )
-        assignments = ", ".join(f"{name} = excluded.{name}" for name in replaced)
-        # The load with the higher number wins, whoever comes last.
-        self._tail = (
-            f" ON CONFLICT (rig, timestamp) DO UPDATE SET {assignments}"
-            " WHERE excluded.load_id >= load_id"
-        )
-        self._statements: dict[int, str] = {}
+    def is_to_be_staged_first(self) -> bool:
+        if self._incoming.rows < _LONG_LOAD_ROWS:
+            return False
+        loads = self._schema.loads.c
+        recent = datetime.now(UTC) - _LIVE
+        live = sa.select(loads.id).where(loads.status == "live", loads.finished_at > recent)
+        found = self._connection.scalar(live.limit(1)) is not None
+        self._connection.rollback()
+        return found
 
-    def upsert(self, readings: pl.DataFrame) -> None:
-        rig = readings["rig"][0]
-        frame = readings.select(self._columns).with_columns(pl.col("timestamp").dt.epoch("us"))
-        most = self._connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
-        each = max(1, min(_ROWS_A_STATEMENT, (most - 2) // len(self._columns)))
-        for part in frame.iter_slices(_ROWS_IN_CACHE):
-            whole = len(part) // each * each
-            self._execute(rig, each, part.head(whole))
-            self._execute(rig, 1, part.slice(whole))
+    def begin(self) -> None:
+        """Take the write lock, and begin the ledger row."""
+        self._connection.execution_options(write=True)
+        self._connection.begin()
+        self._open()
 
-    def _execute(self, rig: str, rows: int, frame: pl.DataFrame) -> None:
-        """Run the statement for `rows` rows as often as the frame has that many."""
-        width, step = len(self._columns), rows * len(self._columns)
-        values: list[Any] = [None] * (len(frame) * width)
-        for position, column in enumerate(frame.iter_columns()):
-            values[position::width] = column.to_list()
-        fixed = (rig, self._load_id)
-        parameters = [[*fixed, *values[i : i + step]] for i in range(0, len(values), step)]
-        if parameters:
-            self._connection.executemany(self._statement(rows), parameters)
+    def add_readings(self, frames: Iterable[pl.DataFrame]) -> None:
+        noted = self._noted(frames)
+        if hasattr(self, "load_id") and self._is_new_ground():
+            rows = _readings_writer(self._connection, self._schema, self._identity)
+            for frame in noted:
+                rows.write((frame["rig"][0], self.load_id), frame)
+            return
+        self._stage(noted)
+        if not hasattr(self, "load_id"):
+            self._connection.commit()
+            self.begin()
+        self._merge(_STAGING)
 
-    def _statement(self, rows: int) -> str:
-        if rows not in self._statements:
-            width = len(self._columns)
-            # ?1 is the rig and ?2 the load, the same in every row.
-            row_values = (
-                ", ".join(f"?{3 + row * width + column}" for column in range(width))
-                for row in range(rows)
+    def add_rejects(self, frames: Iterable[pl.DataFrame]) -> None:
+        for rejects in frames:
+            insert_rejects(
+                self._connection, self._schema, self.load_id, self._identity.name, rejects
             )
-            values = ", ".join(f"(?1, ?2, {row})" for row in row_values)
-            self._statements[rows] = self._head + values + self._tail
-        return self._statements[rows]
+
+    def clean_up(self) -> None:
+        """A temporary table outlives its transaction, and its connection goes back to the pool."""
+        self._connection.rollback()
+        self._connection.exec_driver_sql(f"DROP TABLE IF EXISTS {_STAGING}")
+        self._connection.rollback()
+
+    def _stage(self, frames: Iterable[pl.DataFrame]) -> None:
+        quote = self._connection.dialect.identifier_preparer.quote
+        columns = ", ".join(map(quote, self._value_columns))
+        self._connection.exec_driver_sql(f"CREATE TEMPORARY TABLE staging ({columns})")
+        rows = RowWriter(self._connection, _STAGING, ["rig"], self._value_columns[1:])
+        for frame in frames:
+            rows.write((frame["rig"][0],), frame)
 
 
-def _insert_rejects(
+def _readings_writer(
+    connection: sa.Connection, schema: Schema, source: SourceIdentity, end: str = ""
+) -> RowWriter:
+    table = connection.dialect.identifier_preparer.quote(schema.table_name)
+    columns = ["timestamp", *source.rig.value_columns]
+    return RowWriter(connection, table, ["rig", "load_id"], columns, end)
+
+
+def insert_rejects(
     connection: sa.Connection, schema: Schema, load_id: int, source: str, rejects: pl.DataFrame
 ) -> None:
+    """Insert rejected rows (columns of REJECT_SCHEMA)."""
     rows = rejects.with_columns(pl.col("timestamp").dt.epoch("us")).iter_rows()
-    _driver(connection).executemany(
-        f"INSERT INTO {_quoted(connection, schema.rejects.name)}"  # noqa: S608  # quoted name
-        " (load_id, source, line, rig, timestamp, reason, detail, raw)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    table = connection.dialect.identifier_preparer.quote(schema.rejects.name)
+    names, marks = ", ".join(REJECT_COLUMNS), ", ".join("?" for _ in REJECT_COLUMNS)
+    driver(connection).executemany(
+        f"INSERT INTO {table} ({names}) VALUES ({marks})",  # noqa: S608  # quoted names
         ((load_id, source, *row) for row in rows),
     )
-
-
-def _span(readings: pl.DataFrame) -> tuple[datetime, datetime, int]:
-    """First and last time of a frame, and its number of readings."""
-    first, last = readings["timestamp"].min(), readings["timestamp"].max()
-    assert isinstance(first, datetime)
-    assert isinstance(last, datetime)
-    return first, last, len(readings)
-
-
-def _driver(connection: sa.Connection) -> sqlite3.Connection:
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)
-    return driver
-
-
-def _quoted(connection: sa.Connection, name: str) -> str:
-    return connection.dialect.identifier_preparer.quote_identifier(name)

@@ -197,7 +197,7 @@ def test_a_download_that_is_given_up_leaves_no_connection_behind(
     house: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of many pieces only the header and one more are taken; then the client has gone."""
-    monkeypatch.setattr("pipeline.stores.questions._ROWS_AT_ONCE", 10)
+    monkeypatch.setattr("pipeline.stores.questions.ROWS_AT_ONCE", 10)
     app = create_app(settings_for(house.database))
     pool = app.state.context.store._engine.pool
     open_while_sending = []

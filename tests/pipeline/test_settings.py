@@ -12,6 +12,14 @@ from tests.conftest import ROOT
 
 DEFAULTS = {
     "DATABASE_URL": "sqlite:///data/processed.db",
+    "TIMESCALE": "auto",
+    "DATABASE_POOL_SIZE": "8",
+    "DATABASE_MAX_OVERFLOW": "56",
+    "DATABASE_POOL_RECYCLE_S": "1800",
+    "DATABASE_POOL_PRE_PING": "true",
+    "DATABASE_CONNECT_TIMEOUT_S": "10",
+    "DATABASE_STATEMENT_TIMEOUT_S": "60.0",
+    "DATABASE_RETRY_S": "60.0",
     "TABLE_NAME": "sensor_data",
     "DATA_PATH": "data/simulated_raw.csv",
     "PROCESSED_DATA_PATH": "data/simulated_processed.csv",
@@ -45,7 +53,8 @@ def test_default(name: str, empty_home: Path) -> None:
         "DATABASE_URL": f"sqlite:///{empty_home}/data/processed.db",
         "RIG_FILE": str(default_rig_file()),
     }
-    assert str(value) == expected.get(name, DEFAULTS[name])
+    shown = str(value).lower() if isinstance(value, bool) else str(value)
+    assert shown == expected.get(name, DEFAULTS[name])
 
 
 def test_default_paths_are_relative_to_the_project(empty_home: Path) -> None:

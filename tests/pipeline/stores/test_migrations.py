@@ -13,6 +13,8 @@ from pipeline.stores import migrations, open_store
 from pipeline.stores.schema import Schema
 from tests.pipeline.stores.conftest import Sql
 
+OURS = [(name,) for name in migrations.MIGRATIONS]
+
 
 def tables(sql: Sql) -> list[str]:
     return sorted(
@@ -32,7 +34,7 @@ def test_opening_makes_the_tables_and_records_the_step(settings: Settings, sql: 
         "sensor_data_rejects",
         "sensor_data_rigs",
     ]
-    assert sql("SELECT name FROM sensor_data_migrations") == [("0001_tables",)]
+    assert sql("SELECT name FROM sensor_data_migrations") == OURS
 
 
 def test_opening_again_changes_nothing(settings: Settings, sql: Sql) -> None:
@@ -54,13 +56,13 @@ def test_a_later_step_is_applied_once(
         calls.append(schema.table_name)
         connection.exec_driver_sql("CREATE TABLE later (x)")
 
-    monkeypatch.setitem(migrations.MIGRATIONS, "0002_later", step)
+    monkeypatch.setitem(migrations.MIGRATIONS, "0099_later", step)
     open_store(settings).close()
     open_store(settings).close()
     assert calls == ["sensor_data"]
     assert sql("SELECT name FROM sensor_data_migrations ORDER BY name") == [
-        ("0001_tables",),
-        ("0002_later",),
+        *OURS,
+        ("0099_later",),
     ]
 
 
@@ -73,11 +75,11 @@ def test_a_step_that_fails_leaves_neither_itself_nor_its_record(
         connection.exec_driver_sql("CREATE TABLE half (x)")
         raise RuntimeError("power cut")
 
-    monkeypatch.setitem(migrations.MIGRATIONS, "0002_half", step)
+    monkeypatch.setitem(migrations.MIGRATIONS, "0099_half", step)
     with pytest.raises(RuntimeError, match="power cut"):
         open_store(settings)
     assert "half" not in tables(sql)
-    assert sql("SELECT name FROM sensor_data_migrations") == [("0001_tables",)]
+    assert sql("SELECT name FROM sensor_data_migrations") == OURS
 
 
 def test_a_table_of_somebody_else_is_refused_and_left_alone(settings: Settings, sql: Sql) -> None:
@@ -145,7 +147,7 @@ def test_two_rigs_may_share_a_channel(home: Path, sql: Sql) -> None:
 def test_a_column_that_holds_something_else_is_refused(home: Path, sql: Sql) -> None:
     load(home, 'name = "a"\n[channels.x]', "timestamp,x\n1,5\n")
     sql("ALTER TABLE sensor_data ADD COLUMN note TEXT")
-    with pytest.raises(RigError, match="column 'note' of table 'sensor_data' holds TEXT; give the"):
+    with pytest.raises(RigError, match="column 'note' of table 'sensor_data' holds text; give the"):
         load(home, 'name = "a"\n[channels.note]', "timestamp,note\n1,5\n")
 
 

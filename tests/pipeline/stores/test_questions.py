@@ -68,7 +68,7 @@ def test_a_range(start: datetime | None, end: datetime | None, count: int, minut
 
 
 def test_readings_are_typed_frames_of_bounded_size(minutes: Store) -> None:
-    with patch.object(questions, "_ROWS_AT_ONCE", 4):
+    with patch.object(questions, "ROWS_AT_ONCE", 4):
         frames = list(minutes.readings(Range("rig-1")))
     assert [len(frame) for frame in frames] == [4, 4, 2]
     schema = frames[0].schema

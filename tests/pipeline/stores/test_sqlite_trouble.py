@@ -11,7 +11,7 @@ from unittest.mock import patch
 import pytest
 from sqlalchemy import event
 
-from pipeline import db_utils
+from pipeline import database_errors, db_utils
 from pipeline.errors import DatabaseError, DatabaseUnavailable
 from pipeline.settings import Settings, load_settings
 from pipeline.stores import open_store
@@ -113,7 +113,10 @@ def test_what_sqlite_says_is_one_line_told_apart_by_its_code(
     error = sqlite3.OperationalError("as SQLite words it")
     error.sqlite_errorcode = code
     url = db_utils.get_engine(settings).url
-    with pytest.raises(DatabaseError, match=message) as caught, db_utils.translated_errors(url):
+    with (
+        pytest.raises(DatabaseError, match=message) as caught,
+        database_errors.translated_errors(url),
+    ):
         raise error
     assert type(caught.value) is kind
 

@@ -1,0 +1,127 @@
+"""PostgreSQL spoken in Arrow: whole frames to and from the server, without Python objects.
+
+ADBC's driver has its own connections. SQLAlchemy gets a dialect for them, so that a load's COPY
+and the statements that account for it are one transaction.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import adbc_driver_postgresql.dbapi as adbc
+import polars as pl
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.pool import NullPool
+
+from pipeline.database_errors import conninfo
+
+
+class ArrowDialect(PGDialect):
+    """PostgreSQL through ADBC: values are bound as `$1`, results come as Arrow."""
+
+    driver = "arrow"
+    supports_statement_cache = True
+
+    @classmethod
+    def import_dbapi(cls) -> Any:
+        return adbc
+
+    def create_connect_args(self, url: sa.URL) -> Any:
+        return [conninfo(url)], {}
+
+    def initialize(self, connection: sa.Connection) -> None:
+        """Nothing is asked of the server: what we use is there since PostgreSQL 14."""
+
+
+registry.register("postgresql.arrow", __name__, "ArrowDialect")
+
+
+def arrow_engine(url: sa.URL) -> sa.Engine:
+    """An engine whose connections speak Arrow. None is kept: a load or an export has its own."""
+    return sa.create_engine(
+        url.set(drivername="postgresql+arrow"), poolclass=NullPool, paramstyle="numeric_dollar"
+    )
+
+
+def copy_into(
+    connection: sa.Connection, table: str, schema: str | None, frames: Iterable[pl.DataFrame]
+) -> None:
+    """One binary COPY of all frames, which have the same columns. Nothing happens for none.
+
+    An error that making a frame raises is raised here; the transaction is to be given up then.
+    """
+    batches = _Batches(frames)
+    if batches.first is None:
+        return
+    with _driver(connection).cursor() as cursor:
+        reader = pa.RecordBatchReader.from_batches(batches.first.schema, batches)
+        try:
+            cursor.adbc_ingest(table, reader, mode="append", db_schema_name=schema)
+        except Exception as error:
+            if batches.error is not None:
+                raise batches.error from None
+            raise _as_sqlalchemy(error) from error
+
+
+def fetched(
+    connection: sa.Connection, query: sa.Select[*tuple[Any, ...]], rows_at_once: int
+) -> Iterator[pl.DataFrame]:
+    """The result in frames of so many rows, through a cursor on the server."""
+    statement = query.compile(dialect=connection.dialect)
+    declare = f"DECLARE rows NO SCROLL CURSOR FOR {statement}"
+    assert isinstance(statement, sa.sql.compiler.SQLCompiler)
+    values = [statement.params[name] for name in statement.positiontup or ()]
+    raw = _driver(connection)
+    try:
+        with raw.cursor() as cursor:
+            cursor.execute(declare, values or None)
+        while True:
+            with raw.cursor() as cursor:
+                # COPY cannot read from a cursor.
+                cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})
+                cursor.execute(f"FETCH FORWARD {rows_at_once} FROM rows")
+                frame = pl.from_arrow(cursor.fetch_arrow_table())
+            assert isinstance(frame, pl.DataFrame)
+            if frame.is_empty():
+                return
+            yield frame
+    except adbc.Error as error:
+        raise _as_sqlalchemy(error) from error
+
+
+class _Batches:
+    """Frames as Arrow batches, one at a time; remembers an error that Arrow would reword."""
+
+    def __init__(self, frames: Iterable[pl.DataFrame]) -> None:
+        self._frames = (frame for frame in frames if len(frame))
+        self.error: BaseException | None = None
+        self.first = self._next()
+        self._sent = False
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        batch = self.first
+        while batch is not None:
+            yield batch
+            try:
+                batch = self._next()
+            except BaseException as error:
+                self.error = error
+                raise
+
+    def _next(self) -> pa.RecordBatch | None:
+        frame = next(self._frames, None)
+        if frame is None:
+            return None
+        text = frame.with_columns(pl.col(pl.Enum).cast(pl.String))
+        (batch,) = text.to_arrow().combine_chunks().to_batches()
+        return batch
+
+
+def _driver(connection: sa.Connection) -> Any:
+    return connection.connection.driver_connection
+
+
+def _as_sqlalchemy(error: Exception) -> sa.exc.DBAPIError:
+    return sa.exc.DBAPIError(None, None, error)

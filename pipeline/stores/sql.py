@@ -1,0 +1,71 @@
+"""What databases say differently: arithmetic with times, and the columns of a table."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
+
+
+class elapsed(GenericFunction[int]):  # named as it is written in a statement
+    """`elapsed(later, earlier)`: microseconds from one time to another, exactly."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
+class shifted(GenericFunction[Any]):  # named as it is written in a statement
+    """`shifted(time, microseconds)`: a time so much later."""
+
+    inherit_cache = True
+
+
+@compiles(elapsed, "sqlite")
+def _elapsed_integers(element: elapsed, compiler: SQLCompiler, **options: Any) -> str:
+    later, earlier = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"({later} - {earlier})"
+
+
+@compiles(elapsed, "postgresql")
+def _elapsed_timestamps(element: elapsed, compiler: SQLCompiler, **options: Any) -> str:
+    later, earlier = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"CAST(extract(epoch from {later} - {earlier}) * 1000000 AS bigint)"
+
+
+@compiles(shifted, "sqlite")
+def _shifted_integer(element: shifted, compiler: SQLCompiler, **options: Any) -> str:
+    time, microseconds = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"({time} + {microseconds})"
+
+
+@compiles(shifted, "postgresql")
+def _shifted_timestamp(element: shifted, compiler: SQLCompiler, **options: Any) -> str:
+    time, microseconds = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"({time} + {microseconds} * interval '1 microsecond')"
+
+
+_COLUMNS = {
+    "sqlite": sa.text("SELECT name, lower(type) FROM pragma_table_info(:table)"),
+    "postgresql": sa.text(
+        "SELECT attname::text, format_type(atttypid, NULL) FROM pg_catalog.pg_attribute"
+        " WHERE attrelid = to_regclass(quote_ident(:table)) AND attnum > 0 AND NOT attisdropped"
+        " ORDER BY attnum"
+    ),
+}
+
+
+def columns_of(connection: sa.Connection, table: str) -> dict[str, str]:
+    """Columns of a table, in order, with the database's name of their type; {} for no table."""
+    found = connection.execute(_COLUMNS[connection.dialect.name], {"table": table})
+    return dict(map(tuple, found))
+
+
+def wait_for_turn(connection: sa.Connection, name: str) -> None:
+    """Hold the lock of that name until the transaction ends; wait for whoever has it.
+
+    SQLite needs none: its writers have the lock of the whole file.
+    """
+    if connection.dialect.name == "postgresql":
+        key = sa.func.hashtextextended(sa.bindparam("name", name, sa.Text), 0)
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
