@@ -129,9 +129,9 @@ def conninfo(url: sa.URL) -> str:
     """The URL as libpq reads it."""
     from psycopg.conninfo import make_conninfo
 
-    return make_conninfo(
-        "", **url.translate_connect_args(database="dbname", username="user"), **url.query
-    )
+    given = url.translate_connect_args(database="dbname", username="user")
+    values: dict[str, Any] = {**given, **url.query}
+    return make_conninfo("", **values)
 
 
 def _first_line(error: Any) -> str:
