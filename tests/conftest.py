@@ -15,7 +15,7 @@ from pipeline.rig import Rig, load_rig
 from pipeline.settings import Settings, default_rig_file, get_settings, load_settings
 from pipeline.stores import Store, open_store
 
-pytest_plugins = ["tests.services.browser"]
+pytest_plugins = ["tests.services.browser", "tests.services.databases"]
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "tests" / "data"
