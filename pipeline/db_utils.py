@@ -1,9 +1,8 @@
 """Connection and schema: the pooled engine, and what kind of database it leads to."""
 
 import sqlite3
+import threading
 import time
-from dataclasses import dataclass
-from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,9 @@ from pipeline.settings import Settings, get_settings
 
 _BUSY_TIMEOUT_S = 30.0
 
+_engines: dict[Any, sa.Engine] = {}
+_lock = threading.Lock()
+
 
 def get_engine(settings: Settings | None = None) -> sa.Engine:
     """The pooled engine for DATABASE_URL; one for the same settings and process.
@@ -26,15 +28,22 @@ def get_engine(settings: Settings | None = None) -> sa.Engine:
     DatabaseError when that is not possible, or the driver of a server is not installed.
     """
     settings = settings or get_settings()
-    pool = _Pool(
-        settings.database_pool_size,
-        settings.database_max_overflow,
-        settings.database_pool_recycle_s,
-        settings.database_pool_pre_ping,
-        settings.database_connect_timeout_s,
-        settings.database_statement_timeout_s,
-    )
-    return _engine(settings.database_url, pool)
+    pool = pool_options(settings)
+    timeouts_s = (settings.database_connect_timeout_s, settings.database_statement_timeout_s)
+    key = (settings.database_url, timeouts_s, *pool.items())
+    with _lock:
+        if key not in _engines:
+            url = make_url(settings.database_url)
+            sqlite = url.get_backend_name() == "sqlite"
+            _engines[key] = _sqlite(url) if sqlite else _postgres(url, *timeouts_s, pool)
+        return _engines[key]
+
+
+def dispose_engines() -> None:
+    """Close all connections, and forget all engines: before a process forks, say."""
+    with _lock:
+        while _engines:
+            _engines.popitem()[1].dispose()
 
 
 def is_postgres(settings: Settings | None = None) -> bool:
@@ -94,22 +103,17 @@ def create_timescale_hypertable(settings: Settings | None = None) -> bool:
     return True
 
 
-@dataclass(frozen=True)
-class _Pool:
-    """How connections are kept and bounded: the DATABASE_ settings."""
-
-    size: int
-    max_overflow: int
-    recycle_s: int
-    pre_ping: bool
-    connect_timeout_s: int
-    statement_timeout_s: float
-
-
-@lru_cache(maxsize=8)
-def _engine(url: str, pool: _Pool) -> sa.Engine:
-    parsed = make_url(url)
-    return _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgres(parsed, pool)
+def pool_options(settings: Settings) -> dict[str, Any]:
+    """How connections to a server are kept and bounded, as SQLAlchemy takes it."""
+    if not settings.database_pool_size:
+        return {"poolclass": sa.NullPool}
+    return {
+        "pool_size": settings.database_pool_size,
+        "max_overflow": settings.database_max_overflow,
+        "pool_timeout": 5,
+        "pool_recycle": settings.database_pool_recycle_s,
+        "pool_pre_ping": settings.database_pool_pre_ping,
+    }
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:
@@ -130,28 +134,21 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     return engine
 
 
-def _postgres(url: sa.URL, pool: _Pool) -> sa.Engine:
+def _postgres(
+    url: sa.URL, connect_timeout_s: float, statement_timeout_s: float, pool: dict[str, Any]
+) -> sa.Engine:
     if find_spec("psycopg") is None or find_spec("adbc_driver_postgresql") is None:
         raise DatabaseError(
             f"{shown(url)}: the drivers of PostgreSQL are not installed; "
             "install requirements.txt, or smart-sensor-dashboard[postgres]"
         )
-    kept: dict[str, Any] = {"poolclass": sa.NullPool}
-    if pool.size:
-        kept = {
-            "pool_size": pool.size,
-            "max_overflow": pool.max_overflow,
-            "pool_timeout": 5,
-            "pool_recycle": pool.recycle_s,
-            "pool_pre_ping": pool.pre_ping,
-        }
     ours = {
-        "connect_timeout": str(pool.connect_timeout_s),
+        "connect_timeout": f"{connect_timeout_s:.0f}",
         "application_name": "smart-sensor",
-        "options": f"-c timezone=UTC -c statement_timeout={pool.statement_timeout_s * 1000:.0f}",
+        "options": f"-c timezone=UTC -c statement_timeout={statement_timeout_s * 1000:.0f}",
     }
     # What somebody writes into the URL wins.
-    return sa.create_engine(url.set(query={**ours, **url.query}), **kept)
+    return sa.create_engine(url.set(query={**ours, **url.query}), **pool)
 
 
 def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:

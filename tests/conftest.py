@@ -41,7 +41,7 @@ def no_foreign_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     get_settings.cache_clear()
     yield
     get_settings.cache_clear()
-    db_utils._engine.cache_clear()
+    db_utils.dispose_engines()
 
 
 @pytest.fixture

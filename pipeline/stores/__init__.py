@@ -2,7 +2,6 @@
 
 from pipeline.database_errors import translated_errors
 from pipeline.db_utils import get_engine, has_timescale, is_postgres
-from pipeline.retry import Retry
 from pipeline.settings import Settings
 from pipeline.stores.base import Store
 from pipeline.stores.sqlite import SqliteStore
@@ -25,4 +24,4 @@ def open_store(settings: Settings) -> Store:
     with translated_errors(engine.url), engine.begin() as connection:
         timescale = has_timescale(connection, settings.timescale)
     kind = TimescaleStore if timescale else PostgresStore
-    return kind(engine, settings.table_name, Retry(settings.database_retry_s))
+    return kind(settings)

@@ -12,16 +12,35 @@ import polars as pl
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.dialects import registry
-from sqlalchemy.dialects.postgresql.base import PGDialect
-from sqlalchemy.pool import NullPool
+from sqlalchemy.dialects.postgresql.base import PGDialect, PGExecutionContext
 
 from pipeline.database_errors import conninfo
+
+
+class _Cursor:
+    """A cursor of ADBC that has no columns, instead of an empty list, where there is no result."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    @property
+    def description(self) -> Any:
+        return self._cursor.description or None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+
+class _Execution(PGExecutionContext):
+    def create_default_cursor(self) -> Any:
+        return _Cursor(super().create_default_cursor())
 
 
 class ArrowDialect(PGDialect):
     """PostgreSQL through ADBC: values are bound as `$1`, results come as Arrow."""
 
     driver = "arrow"
+    execution_ctx_cls = _Execution
     supports_statement_cache = True
 
     @classmethod
@@ -38,10 +57,13 @@ class ArrowDialect(PGDialect):
 registry.register("postgresql.arrow", __name__, "ArrowDialect")
 
 
-def arrow_engine(url: sa.URL) -> sa.Engine:
-    """An engine whose connections speak Arrow. None is kept: a load or an export has its own."""
+def arrow_engine(url: sa.URL, **pool: Any) -> sa.Engine:
+    """An engine for the same database that speaks Arrow.
+
+    Its connections are worth keeping: each learns all types of the server when it is made.
+    """
     return sa.create_engine(
-        url.set(drivername="postgresql+arrow"), poolclass=NullPool, paramstyle="numeric_dollar"
+        url.set(drivername="postgresql+arrow"), paramstyle="numeric_dollar", **pool
     )
 
 

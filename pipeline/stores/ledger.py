@@ -68,12 +68,13 @@ class Ledger:
             return
         for rig in self._connection.execute(sa.select(self._schema.rigs.c.name)).scalars().all():
             readings = self._schema.readings
-            brought = readings.delete().where(
-                readings.c.rig == rig,
-                readings.c.timestamp.between(first, last),
-                readings.c.load_id.in_(numbers),
+            brought = (
+                (readings.c.rig == rig)
+                & readings.c.timestamp.between(first, last)
+                & readings.c.load_id.in_(numbers)
             )
-            if self._connection.execute(brought).rowcount > 0:
+            if self._connection.scalar(sa.select(sa.literal(1)).where(brought).limit(1)):
+                self._connection.execute(readings.delete().where(brought))
                 self.change(rig, first, last, rows=0)
 
     def complete(

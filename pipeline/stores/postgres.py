@@ -9,15 +9,17 @@ import polars as pl
 import sqlalchemy as sa
 
 from pipeline.database_errors import shown, translated_errors
+from pipeline.db_utils import get_engine, pool_options
 from pipeline.errors import DatabaseConflict, DatabaseError
 from pipeline.retry import Retry
 from pipeline.rig import LEVELS
-from pipeline.stores import arrow
+from pipeline.settings import Settings
+from pipeline.stores import arrow, questions
 from pipeline.stores.base import Incoming, Range, SourceIdentity, span
 from pipeline.stores.ledger import Ledger
 from pipeline.stores.load import Load, on_conflict
 from pipeline.stores.migrations import add_channels, is_current, migrate
-from pipeline.stores.questions import ROWS_AT_ONCE, Questions
+from pipeline.stores.questions import Questions
 from pipeline.stores.schema import Schema
 from pipeline.stores.sql import wait_for_turn
 
@@ -32,15 +34,15 @@ class PostgresStore(Questions):
 
     backend = "postgresql"
 
-    def __init__(self, engine: sa.Engine, table_name: str, retry: Retry) -> None:
-        super().__init__(engine, Schema(table_name))
-        self._retry = retry
-        # Loads and exports: as long as they take.
-        url = engine.url.update_query_dict({"options": "-c timezone=UTC -c statement_timeout=0"})
-        self._arrow = arrow.arrow_engine(url)
+    def __init__(self, settings: Settings) -> None:
+        engine = get_engine(settings)
+        super().__init__(engine, Schema(settings.table_name))
+        self._retry = Retry(settings.database_retry_s)
+        self._arrow = arrow.arrow_engine(engine.url, **pool_options(settings))
         self._migrate()
 
     def close(self) -> None:
+        self._arrow.dispose()
         self._engine.dispose()
 
     def version(self) -> int:
@@ -59,7 +61,7 @@ class PostgresStore(Questions):
         with translated_errors(self._engine.url), self._arrow.connect() as connection:
             columns = self._columns(connection)
             query = self._readings_query(columns, selection)
-            for frame in arrow.fetched(connection, query, ROWS_AT_ONCE):
+            for frame in arrow.fetched(connection, query, questions.ROWS_AT_ONCE):
                 yield frame.cast(pl.Schema(columns))
 
     @contextmanager
@@ -71,6 +73,8 @@ class PostgresStore(Questions):
             self._arrow.connect() as connection,
             connection.begin(),
         ):
+            # A load takes as long as it takes.
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             # Two processes may bring the same source: the second one finds it loaded.
             wait_for_turn(connection, f"{self._schema.table_name} {identity.sha256}")
             if not again and self._known(connection, identity) is not None:

@@ -68,4 +68,4 @@ def wait_for_turn(connection: sa.Connection, name: str) -> None:
     """
     if connection.dialect.name == "postgresql":
         key = sa.func.hashtextextended(sa.bindparam("name", name, sa.Text), 0)
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+        connection.scalar(sa.select(sa.func.pg_advisory_xact_lock(key)))

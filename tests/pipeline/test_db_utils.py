@@ -1,6 +1,8 @@
 """Connection: the pooled engine, and what kind of database it leads to."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from pipeline.db_utils import (
 from pipeline.errors import DatabaseUnavailable
 from pipeline.settings import Settings, load_settings
 from pipeline.stores import open_store
+from tests.conftest import ROOT
 from tests.services.server import free_port
 
 
@@ -110,3 +113,17 @@ def test_it_is_not_waited_for_ever_nor_for_what_will_not_pass(
     monkeypatch.setattr(db_utils, "_BUSY_TIMEOUT_S", seconds)
     with pytest.raises(sqlite3.OperationalError):
         db_utils._use_wal(BusyFile(times=1000, code=code))  # type: ignore[arg-type]
+
+
+def test_one_sqlite_library_a_process() -> None:
+    script = (
+        "import sys\n"
+        "import dashboard.app, pipeline.cli, pipeline.data_utils, pipeline.report\n"
+        "import pipeline.streaming, pipeline.etl_pipeline\n"
+        "others = ('adbc_driver_sqlite', 'apsw', 'pysqlite3', 'duckdb', 'sqlcipher3', 'libsql')\n"
+        "print([name for name in others if name in sys.modules])\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert found.stdout == "[]\n"

@@ -52,7 +52,7 @@ def figures(text: str, folder: Path, rig: Rig = RIG, **overrides: Any) -> Figure
         stored = store.kpis(Range(rig.name))
     assert stored is not None
     computed = compute_kpis(load_sensor_data(settings=settings), rig=rig)
-    db_utils._engine.cache_clear()
+    db_utils.dispose_engines()
     return Figures(stored, computed, source.kpis[rig.name])
 
 

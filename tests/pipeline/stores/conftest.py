@@ -1,17 +1,20 @@
-"""What the tests of the store share: loads of a few lines, and a look with plain SQL."""
+"""What the tests of the store share: each runs on every kind of database."""
 
-import sqlite3
+import json
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from pipeline.etl_pipeline import run_etl
 from pipeline.rig import Rig
 from pipeline.settings import load_settings
 from pipeline.summary import SourceSummary
+from pipeline.timestamps import to_microseconds
 
 HEADER = "timestamp,temperature,pressure,uptime"
 CLEAN = "".join(f"2025-07-13T00:{n:02}:00Z,{20 + n},1000,{n}\n" for n in range(5))
@@ -22,14 +25,35 @@ Load = Callable[..., SourceSummary]
 
 
 @pytest.fixture
-def sql(home: Path) -> Sql:
-    """What plain SQL says of the database."""
+def home(home: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project's folder, with an empty database of each kind in turn."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    return home
+
+
+@pytest.fixture
+def sql(database_url: str, home: Path) -> Sql:
+    """What plain SQL says of the database: times as microseconds, JSON as text."""
+    url = sa.make_url(load_settings().database_url)
+    mark = "?" if url.get_backend_name() == "sqlite" else "%s"
 
     def ask(statement: str, *values: object) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(home / "processed.db")) as connection, connection:
-            return connection.execute(statement, values).fetchall()
+        engine = sa.create_engine(url, poolclass=sa.NullPool)
+        with closing(engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            # Without values a psycopg statement may hold a percent sign.
+            cursor.execute(statement.replace("?", mark), *([values] if values else []))
+            rows = cursor.fetchall() if cursor.description else []
+            connection.commit()
+        return [tuple(map(_plain, row)) for row in rows]
 
     return ask
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return to_microseconds(value)
+    return json.dumps(value) if isinstance(value, dict) else value
 
 
 @pytest.fixture
@@ -43,3 +67,12 @@ def load(home: Path, rig: Rig) -> Load:
         return source
 
     return run
+
+
+def tables(sql: Sql, database_url: str) -> set[str]:
+    """Names of the tables, without those that the database itself needs."""
+    if database_url.startswith("sqlite"):
+        found = sql("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    else:
+        found = sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    return {name for (name,) in found if not name.startswith("sqlite_")}

@@ -5,44 +5,40 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from pipeline.db_utils import get_engine
 from pipeline.errors import DatabaseError, RigError
 from pipeline.etl_pipeline import run_etl
 from pipeline.rig import parse_rig
 from pipeline.settings import Settings, load_settings
 from pipeline.stores import migrations, open_store
 from pipeline.stores.schema import Schema
-from tests.pipeline.stores.conftest import Sql
+from pipeline.stores.sql import columns_of
+from tests.pipeline.stores.conftest import Sql, tables
 
 OURS = [(name,) for name in migrations.MIGRATIONS]
 
 
-def tables(sql: Sql) -> list[str]:
-    return sorted(
-        name
-        for (name,) in sql("SELECT name FROM sqlite_schema WHERE type = 'table'")
-        if not name.startswith("sqlite_")
-    )
-
-
-def test_opening_makes_the_tables_and_records_the_step(settings: Settings, sql: Sql) -> None:
+def test_opening_makes_the_tables_and_records_the_step(
+    settings: Settings, sql: Sql, database_url: str
+) -> None:
     open_store(settings).close()
-    assert tables(sql) == [
+    assert tables(sql, database_url) == {
         "sensor_data",
         "sensor_data_changes",
         "sensor_data_loads",
         "sensor_data_migrations",
         "sensor_data_rejects",
         "sensor_data_rigs",
-    ]
+    }
     assert sql("SELECT name FROM sensor_data_migrations") == OURS
 
 
-def test_opening_again_changes_nothing(settings: Settings, sql: Sql) -> None:
+def test_opening_again_changes_nothing(settings: Settings, sql: Sql, database_url: str) -> None:
     open_store(settings).close()
-    before = sql("SELECT sql FROM sqlite_schema ORDER BY name")
+    before = tables(sql, database_url)
     applied = sql("SELECT * FROM sensor_data_migrations")
     open_store(settings).close()
-    assert sql("SELECT sql FROM sqlite_schema ORDER BY name") == before
+    assert tables(sql, database_url) == before
     assert sql("SELECT * FROM sensor_data_migrations") == applied
 
 
@@ -54,7 +50,7 @@ def test_a_later_step_is_applied_once(
 
     def step(connection: sa.Connection, schema: Schema) -> None:
         calls.append(schema.table_name)
-        connection.exec_driver_sql("CREATE TABLE later (x)")
+        connection.exec_driver_sql("CREATE TABLE later (x integer)")
 
     monkeypatch.setitem(migrations.MIGRATIONS, "0099_later", step)
     open_store(settings).close()
@@ -67,23 +63,25 @@ def test_a_later_step_is_applied_once(
 
 
 def test_a_step_that_fails_leaves_neither_itself_nor_its_record(
-    settings: Settings, sql: Sql, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, sql: Sql, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_store(settings).close()
 
     def step(connection: sa.Connection, schema: Schema) -> None:
-        connection.exec_driver_sql("CREATE TABLE half (x)")
+        connection.exec_driver_sql("CREATE TABLE half (x integer)")
         raise RuntimeError("power cut")
 
     monkeypatch.setitem(migrations.MIGRATIONS, "0099_half", step)
     with pytest.raises(RuntimeError, match="power cut"):
         open_store(settings)
-    assert "half" not in tables(sql)
+    assert "half" not in tables(sql, database_url)
     assert sql("SELECT name FROM sensor_data_migrations") == OURS
 
 
-def test_a_table_of_somebody_else_is_refused_and_left_alone(settings: Settings, sql: Sql) -> None:
-    sql("CREATE TABLE sensor_data (mine)")
+def test_a_table_of_somebody_else_is_refused_and_left_alone(
+    settings: Settings, sql: Sql, database_url: str
+) -> None:
+    sql("CREATE TABLE sensor_data (mine integer)")
     sql("INSERT INTO sensor_data VALUES (5)")
     with pytest.raises(DatabaseError) as caught:
         open_store(settings)
@@ -91,7 +89,7 @@ def test_a_table_of_somebody_else_is_refused_and_left_alone(settings: Settings, 
         "table 'sensor_data' exists and was not made by Smart Sensor; "
         "set another TABLE_NAME, or rename that table"
     )
-    assert tables(sql) == ["sensor_data"]
+    assert tables(sql, database_url) == {"sensor_data"}
     assert sql("SELECT mine FROM sensor_data") == [(5,)]
     open_store(load_settings(table_name="readings")).close()
     assert sql("SELECT mine FROM sensor_data") == [(5,)]
@@ -100,19 +98,26 @@ def test_a_table_of_somebody_else_is_refused_and_left_alone(settings: Settings, 
 @pytest.mark.parametrize("kind", ["TABLE", "VIEW"])
 @pytest.mark.parametrize("suffix", ["loads", "rigs", "rejects", "changes"])
 def test_a_neighbour_of_somebody_else_is_refused_too(
-    suffix: str, kind: str, settings: Settings, sql: Sql
+    suffix: str, kind: str, settings: Settings, sql: Sql, database_url: str
 ) -> None:
     name = f"sensor_data_{suffix}"
-    sql(f"CREATE TABLE {name} (mine)" if kind == "TABLE" else f"CREATE VIEW {name} AS SELECT 5")
+    sql(
+        f"CREATE TABLE {name} (mine integer)"
+        if kind == "TABLE"
+        else f"CREATE VIEW {name} AS SELECT 5"
+    )
     with pytest.raises(DatabaseError, match=name) as caught:
         open_store(settings)
     assert "\n" not in str(caught.value)
-    assert tables(sql) == ([name] if kind == "TABLE" else [])
+    assert tables(sql, database_url) == ({name} if kind == "TABLE" else set())
 
 
 def test_a_database_of_a_newer_version_is_refused(settings: Settings, sql: Sql) -> None:
     open_store(settings).close()
-    sql("INSERT INTO sensor_data_migrations VALUES ('0099_future', 0)")
+    sql(
+        "INSERT INTO sensor_data_migrations"
+        " SELECT '0099_future', max(applied_at) FROM sensor_data_migrations"
+    )
     with pytest.raises(DatabaseError) as caught:
         open_store(settings)
     assert str(caught.value) == (
@@ -134,7 +139,8 @@ def test_a_new_channel_is_a_new_column_and_old_readings_stay(home: Path, sql: Sq
         ("a", 5.0, "normal", None),
         ("b", None, None, 7.0),
     ]
-    columns = [row[0] for row in sql("SELECT name FROM pragma_table_info('sensor_data')")]
+    with get_engine().connect() as connection:
+        columns = list(columns_of(connection, "sensor_data"))
     assert columns == ["rig", "timestamp", "load_id", "x", "x_zscore", "x_alert", "y"]
 
 

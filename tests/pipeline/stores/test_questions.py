@@ -194,19 +194,21 @@ def test_the_version_changes_with_every_commit_of_anybody(minutes: Store, load: 
     assert minutes.version() != before
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_without_its_file_the_store_is_unavailable(minutes: Store, home: Path) -> None:
     minutes.version()
-    for path in home.glob("processed.db*"):
+    for path in home.glob("readings.db*"):
         path.unlink()
-    with pytest.raises(DatabaseUnavailable, match=r"processed\.db: No such file"):
+    with pytest.raises(DatabaseUnavailable, match=r"readings\.db: No such file"):
         minutes.version()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_another_file_in_its_place_is_noticed(minutes: Store, load: Load, home: Path) -> None:
     before = minutes.version()
-    for path in home.glob("processed.db*"):
+    for path in home.glob("readings.db*"):
         path.unlink()
-    (home / "processed.db").touch()
+    (home / "readings.db").touch()
     assert minutes.version() != before
     assert minutes.total_records() == 0
     load("2025-07-14T00:00:00Z,50,1000,1\n", "z.csv")

@@ -15,8 +15,9 @@ from pipeline import database_errors, db_utils
 from pipeline.errors import DatabaseError, DatabaseUnavailable
 from pipeline.settings import Settings, load_settings
 from pipeline.stores import open_store
-from tests.conftest import ROOT
 from tests.pipeline.stores.conftest import CLEAN, Load, Sql
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @contextmanager
@@ -43,10 +44,10 @@ def another_process(path: Path, statement: str) -> Iterator[None]:
 
 def test_a_locked_database_can_be_tried_again(load: Load, sql: Sql, home: Path) -> None:
     load(CLEAN)
-    db_utils._engine.cache_clear()
+    db_utils.dispose_engines()
     with (
         patch.object(db_utils, "_BUSY_TIMEOUT_S", 0.05),
-        another_process(home / "processed.db", "BEGIN IMMEDIATE"),
+        another_process(home / "readings.db", "BEGIN IMMEDIATE"),
         pytest.raises(DatabaseUnavailable, match="is locked by another program; try again when"),
     ):
         load("2025-07-13T01:00:00Z,20,1000,1\n", "y.csv")
@@ -58,22 +59,22 @@ def test_readers_are_not_held_up_by_a_writer(load: Load, settings: Settings, hom
     load(CLEAN)
     with (
         closing(open_store(settings)) as store,
-        another_process(home / "processed.db", "BEGIN IMMEDIATE"),
+        another_process(home / "readings.db", "BEGIN IMMEDIATE"),
     ):
         assert store.total_records() == 5
 
 
 def test_a_file_that_is_no_database_is_refused(settings: Settings, home: Path) -> None:
-    (home / "processed.db").write_text("These are my notes, all of them, since 2019.\n" * 10)
+    (home / "readings.db").write_text("These are my notes, all of them, since 2019.\n" * 10)
     with pytest.raises(DatabaseError, match="is not a SQLite database; set DATABASE_URL"):
         open_store(settings)
-    assert "my notes" in (home / "processed.db").read_text()
+    assert "my notes" in (home / "readings.db").read_text()
 
 
 def test_a_damaged_database_is_one_line(load: Load, settings: Settings, home: Path) -> None:
     load("".join(f"{n},20,1000,1\n" for n in range(5000)))
-    db_utils._engine.cache_clear()
-    path = home / "processed.db"
+    db_utils.dispose_engines()
+    path = home / "readings.db"
     content = bytearray(path.read_bytes())
     content[4096:] = b"\xff" * (len(content) - 4096)
     path.write_bytes(content)
@@ -85,7 +86,7 @@ def test_a_damaged_database_is_one_line(load: Load, settings: Settings, home: Pa
 
 
 def test_a_folder_in_the_place_of_the_database(settings: Settings, home: Path) -> None:
-    (home / "processed.db").mkdir()
+    (home / "readings.db").mkdir()
     with pytest.raises(DatabaseError, match="cannot be opened; check the path"):
         open_store(settings)
 
@@ -129,17 +130,3 @@ def test_a_read_only_database_is_one_line(load: Load, settings: Settings) -> Non
     event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA query_only = ON"))
     with pytest.raises(DatabaseError, match="is read-only; change its permissions or DATABASE_URL"):
         load("2025-07-13T01:00:00Z,20,1000,1\n", "y.csv")
-
-
-def test_one_sqlite_library_a_process() -> None:
-    script = (
-        "import sys\n"
-        "import dashboard.app, pipeline.cli, pipeline.data_utils, pipeline.report\n"
-        "import pipeline.streaming, pipeline.etl_pipeline\n"
-        "others = ('adbc_driver_sqlite', 'apsw', 'pysqlite3', 'duckdb', 'sqlcipher3', 'libsql')\n"
-        "print([name for name in others if name in sys.modules])\n"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert found.stdout == "[]\n"
