@@ -18,6 +18,7 @@ from pipeline.errors import SourceError
 from pipeline.frames import FrameKind, from_polars, to_polars
 from pipeline.output import ProcessedCsv
 from pipeline.quality import REASONS
+from pipeline.retry import Retry
 from pipeline.rig import Rig, configured_rig
 from pipeline.scoring import scored_schema
 from pipeline.settings import Settings, get_settings
@@ -102,15 +103,21 @@ def load_data(
     identity = SourceIdentity("frame", digest, rig, "{}")
     outcome = LoadOutcome(rows_read=len(frame), accepted=len(frame))
     parts = frame.partition_by("rig", maintain_order=True)
-    spans = {part["rig"][0]: span(part)[:2] for part in parts}
+    incoming = Incoming(len(frame), {part["rig"][0]: span(part)[:2] for part in parts})
     with closing(open_store(settings)) as store:
-        with store.loading(identity, Incoming(len(frame), spans)) as load:
-            if load is not None:
+
+        def store_once() -> int | None:
+            with store.loading(identity, incoming) as load:
+                if load is None:
+                    return None
                 load.add_readings(parts)
                 load.finish(outcome)
-        if load is None:
+                return load.load_id
+
+        load_id = Retry(settings.database_retry_s)(store_once)
+        if load_id is None:
             return SourceSummary("frame", "already loaded", store.known_load(identity))
-    return SourceSummary("frame", "loaded", load.load_id, len(frame), len(frame))
+    return SourceSummary("frame", "loaded", load_id, len(frame), len(frame))
 
 
 def run_etl(
@@ -191,7 +198,14 @@ def _load_source(
         source, rig, settings.outliers, lambda done: progress("reading", done, source.size_bytes)
     ) as outcome:
         read_s = time.perf_counter() - started
-        load_id = _store(outcome, identity, store, processed, force, progress)
+        place = processed.place
+
+        def store_once() -> int | None:
+            # What an earlier try has written goes.
+            processed.back_to(place)
+            return _store(outcome, identity, store, processed, force, progress)
+
+        load_id = Retry(settings.database_retry_s)(store_once)
     if load_id is None:
         return SourceSummary(source.name, "already loaded", store.known_load(identity))
     seconds = time.perf_counter() - started

@@ -73,6 +73,18 @@ class ProcessedCsv(AbstractContextManager["ProcessedCsv"]):
                     self._file, include_header=False, datetime_format=RFC3339_FORMAT
                 )
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """How much has been added so far: bytes and rows; for `back_to`."""
+        return (self._file.tell() if self._file is not None else 0), self._rows
+
+    def back_to(self, place: tuple[int, int]) -> None:
+        """Take back all that was added since `place`."""
+        if self._file is not None:
+            self._file.seek(place[0])
+            self._file.truncate()
+        self._rows = place[1]
+
     def publish(self) -> None:
         """Put the complete file in its place, in one step; an empty one never replaces anything."""
         if self._file is None or self._temporary is None or self._path is None or not self._rows:

@@ -53,6 +53,7 @@ class Transformed(AbstractContextManager["Transformed"]):
         self._kept = Spool()
         self._early = Spool()
         self._late = Spool()
+        self._outlying = Spool()
         self._pieces: list[Piece] = []
         self._batch_of_piece: list[int] = []
         self._duplicates: dict[int, pl.Series] = {}
@@ -63,7 +64,7 @@ class Transformed(AbstractContextManager["Transformed"]):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for spool in (self._kept, self._early, self._late):
+        for spool in (self._kept, self._early, self._late, self._outlying):
             spool.close()
 
     @property
@@ -77,18 +78,32 @@ class Transformed(AbstractContextManager["Transformed"]):
         return Incoming(sum(piece.rows for piece in self._pieces), spans)
 
     def readings(self) -> Iterator[pl.DataFrame]:
-        """Accepted, scored readings in source order; each frame holds readings of one rig."""
+        """Accepted, scored readings in source order; each frame holds readings of one rig.
+
+        Can be asked for again, from the beginning: all that counts them begins anew.
+        """
+        self._forget_readings()
         for piece in self._pieces:
             scored = score(self._without_duplicates(piece), self.moments[piece.rig], self.rig)
             if self._outliers == "reject":
                 red = scored.select(is_outlier(self.rig)).to_series()
-                self._reject_late(piece, scored.filter(red), "outlier", "a red z-score")
+                outliers = scored.filter(red)
+                self._reject_late(self._outlying, piece, outliers, "outlier", "a red z-score")
                 scored = scored.filter(~red)
                 _add_moments(self.accepted_moments, piece.rig, scored, self.rig)
             self.accepted += len(scored)
             if len(scored):
                 self.tallies.setdefault(piece.rig, Tally(self.rig)).add(scored)
                 yield scored
+
+    def _forget_readings(self) -> None:
+        self.accepted = 0
+        self.tallies = {}
+        self.rejected.pop("outlier", None)
+        self._outlying.close()
+        self._outlying = Spool()
+        if self._outliers == "reject":
+            self.accepted_moments = {}
 
     def rejects(self) -> Iterator[pl.DataFrame]:
         """Rejected rows with the columns of REJECT_SCHEMA; to be called after `readings()`."""
@@ -116,9 +131,8 @@ class Transformed(AbstractContextManager["Transformed"]):
             if piece.number in self._duplicates:
                 frame = self._kept[piece.number]
                 repeated = frame.filter(self._is_duplicate(piece))
-                self._reject_late(
-                    piece, repeated, "duplicate_timestamp", "an earlier row has this time"
-                )
+                detail = "an earlier row has this time"
+                self._reject_late(self._late, piece, repeated, "duplicate_timestamp", detail)
 
     def _measure(self) -> None:
         for piece in self._pieces:
@@ -135,12 +149,14 @@ class Transformed(AbstractContextManager["Transformed"]):
     def _is_duplicate(self, piece: Piece) -> pl.Expr:
         return pl.col("line").is_in(self._duplicates[piece.number].implode())
 
-    def _reject_late(self, piece: Piece, rows: pl.DataFrame, reason: str, detail: str) -> None:
+    def _reject_late(
+        self, spool: Spool, piece: Piece, rows: pl.DataFrame, reason: str, detail: str
+    ) -> None:
         if rows.is_empty():
             return
         assert reason in REASONS
         self.rejected[reason] += len(rows)
-        self._late.append(
+        spool.append(
             rows.select(
                 pl.lit(self._batch_of_piece[piece.number]).alias("batch"),
                 "line",
@@ -153,15 +169,16 @@ class Transformed(AbstractContextManager["Transformed"]):
 
     def _late_with_text(self) -> Iterator[pl.DataFrame]:
         """Rejects that were first accepted: their text is read from the source once more."""
-        if not len(self._late):
+        wanted: dict[int, list[tuple[Spool, int]]] = {}
+        for spool in (self._late, self._outlying):
+            for number, frame in enumerate(spool):
+                wanted.setdefault(frame["batch"][0], []).append((spool, number))
+        if not wanted:
             return
-        wanted: dict[int, list[int]] = {}
-        for number, frame in enumerate(self._late):
-            wanted.setdefault(frame["batch"][0], []).append(number)
         for number, batch in enumerate(self._source.batches()):
             places = batch.rows.select("line").with_row_index("place")
-            for late in wanted.pop(number, []):
-                known = self._late[late]
+            for spool, late in wanted.pop(number, []):
+                known = spool[late]
                 rejects = known.join(places, on="line", maintain_order="left")
                 if len(rejects) != len(known):
                     raise self._changed()

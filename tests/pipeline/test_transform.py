@@ -145,6 +145,6 @@ def test_an_error_in_the_middle_of_a_file_gives_back_the_disk_space(
     content = text("1,20,1000,1").encode() + b"2,20,1000,\xfc\n"
     with patch.object(csv, "_BLOCK_BYTES", 55), pytest.raises(SourceError, match="line 3: byte"):
         transform(csv.CsvSource("x.csv", rig, spooled=io.BytesIO(content)), rig)
-    assert len(closed) == 3
+    assert len(closed) == 4
     for spool in closed:
         spool._file.close()
