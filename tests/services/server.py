@@ -38,7 +38,10 @@ def settings_for(database: Path, **others: Any) -> Settings:
 
 def environment(database: Path, **others: Any) -> dict[str, str]:
     """The environment of a process with these settings; every setting is in it."""
-    settings = {name.upper(): str(field.default) for name, field in Settings.model_fields.items()}
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    settings = {
+        name.upper(): "" if value is None else str(value) for name, value in defaults.items()
+    }
     settings |= {"DATABASE_URL": f"sqlite:///{database}", "HOST": "127.0.0.1"}
     given = {name.upper(): str(value) for name, value in others.items()}
     return {**os.environ, **settings, **given}
