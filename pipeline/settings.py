@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -53,6 +53,12 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
+    # Before the URL that it belongs to: fields are checked in this order.
+    database_password_file: Path | None = _setting(
+        None,
+        "File with the password of DATABASE_URL, on one line.",
+        "a file's path, for PostgreSQL; the URL then has no password",
+    )
     database_url: str = Field(
         "sqlite:///data/processed.db",
         repr=False,
@@ -188,9 +194,15 @@ class Settings(BaseSettings):
             raise ValueError("not a name for a table")
         return value
 
+    @field_validator("database_password_file")
+    @classmethod
+    def _absolute_or_none(cls, value: Path | None) -> Path | None:
+        # load_settings(database_password_file="") is "none" as well: Path("") is ".".
+        return project_home() / value.expanduser() if value and value.parts else None
+
     @field_validator("database_url")
     @classmethod
-    def _absolute_url(cls, value: str) -> str:
+    def _absolute_url(cls, value: str, info: ValidationInfo) -> str:
         try:
             url = make_url(value)
         except ArgumentError:
@@ -203,6 +215,9 @@ class Settings(BaseSettings):
                 raise ValueError("a file is needed")
             path = project_home() / Path(url.database).expanduser()
             url = URL.create("sqlite", database=str(path), query=url.query)
+        password_file = info.data.get("database_password_file")
+        if password_file is not None:
+            url = _with_password(url, password_file)
         return url.set(drivername=driver).render_as_string(hide_password=False)
 
     @field_validator("data_path", "processed_data_path")
@@ -275,6 +290,39 @@ def _mask(url: str) -> str:
     if not re.search(r"[@?]" if scheme == "sqlite" else r"[@?:]", rest):
         return url
     return f"{scheme}://***" if separator and scheme.isalnum() else "***"
+
+
+def _with_password(url: URL, file: Path) -> URL:
+    """The URL with the password that stands in `file`. Raises SettingsError, without the secret."""
+    name = f"DATABASE_PASSWORD_FILE={file}"
+    if url.get_backend_name() == "sqlite":
+        raise SettingsError(
+            f"{name}: DATABASE_URL leads to SQLite, which has no password; "
+            "set DATABASE_URL to a PostgreSQL database, or remove DATABASE_PASSWORD_FILE"
+        )
+    if url.password is not None or "password" in url.query:
+        raise SettingsError(f"{name}: DATABASE_URL has a password already; keep one of the two")
+    if url.username is None:
+        raise SettingsError(
+            f"{name}: DATABASE_URL names no user; write postgresql://user@host/database"
+        )
+    return url.set(password=_read_password(file, name))
+
+
+def _read_password(file: Path, name: str) -> str:
+    """The only line of `file`. Raises SettingsError that begins with `name`."""
+    try:
+        password = file.read_text(encoding="utf-8").removesuffix("\n")
+    except UnicodeDecodeError:
+        raise SettingsError(f"{name}: not UTF-8 text; save it as UTF-8") from None
+    except OSError as error:
+        raise SettingsError(
+            f"{name}: cannot be read: {error.strerror}; "
+            "write the password into that file, or name another one"
+        ) from None
+    if not password or "\n" in password or "\0" in password:
+        raise SettingsError(f"{name}: one line is needed, with the password and nothing else")
+    return password
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -105,15 +105,17 @@ def test_project_itself_is_the_last_line_of_what_people_install(lock: Lock) -> N
     assert not editable or _lines(lock.name)[-1] == editable[0]
 
 
-def test_every_pin_of_the_lock_has_a_hash() -> None:
-    lines = _lines("requirements.lock")
-    after = dict(pairwise(lines))
-    assert [pin for pin in _pins("requirements.lock") if "--hash" not in after[pin]] == []
+@pytest.mark.parametrize("name", [name for name in BY_NAME if name.endswith(".lock")])
+def test_every_pin_of_the_lock_has_a_hash(name: str) -> None:
+    after = dict(pairwise(_lines(name)))
+    assert [pin for pin in _pins(name) if "--hash" not in after[pin]] == []
 
 
 def test_the_sets_contain_each_other() -> None:
     simple, full = _pins("requirements_simple.txt"), _pins("requirements.txt")
     assert simple < full < _pins("requirements.lock")
+    assert _pins("requirements_runtime.lock") == full
+    assert _pins("requirements_build.lock") < _pins("requirements.lock")
 
 
 def test_simple_set_brings_no_other_database() -> None:
@@ -123,11 +125,11 @@ def test_simple_set_brings_no_other_database() -> None:
 
 
 def test_build_requirements_are_pinned_and_hashed() -> None:
-    """`make` builds with what the lock holds, pip and uv with the same versions."""
+    """`make` and the image build with what the locks hold, pip and uv with the same versions."""
     requires = _pyproject()["build-system"]["requires"]
     assert all(PIN.match(requirement) for requirement in requires)
     used = {requirement for requirement in requires if not requirement.startswith("editables")}
-    assert used <= _pins("requirements.lock")
+    assert used <= _pins("requirements_build.lock")
 
 
 @pytest.mark.parametrize("folder", NPM_FOLDERS, ids=lambda folder: folder.name)

@@ -22,7 +22,6 @@ COMMAND = (
     "uv",
     "pip",
     "compile",
-    "pyproject.toml",
     "--quiet",
     "--universal",
     "--python-version=3.11",
@@ -46,10 +45,14 @@ class Lock:
     with_project: bool
 
 
+PROJECT = "pyproject.toml"
 LOCKS = (
-    Lock("requirements.txt", ("--extra=all",), with_project=True),
-    Lock("requirements_simple.txt", (), with_project=True),
-    Lock("requirements.lock", ("--extra=all", "--group=dev", "--generate-hashes"), False),
+    Lock("requirements.txt", (PROJECT, "--extra=all"), with_project=True),
+    Lock("requirements_simple.txt", (PROJECT,), with_project=True),
+    Lock("requirements.lock", (PROJECT, "--extra=all", "--group=dev", "--generate-hashes"), False),
+    # tools/install.sh: what runs is what requirements.txt names, with hashes; nothing of the build.
+    Lock("requirements_runtime.lock", (PROJECT, "--extra=all", "--generate-hashes"), False),
+    Lock("requirements_build.lock", ("--group=build", "--generate-hashes"), False),
 )
 
 

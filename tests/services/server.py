@@ -38,7 +38,10 @@ def settings_for(database: Path, **others: Any) -> Settings:
 
 def environment(database: Path, **others: Any) -> dict[str, str]:
     """The environment of a process with these settings; every setting is in it."""
-    settings = {name.upper(): str(field.default) for name, field in Settings.model_fields.items()}
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    settings = {
+        name.upper(): "" if value is None else str(value) for name, value in defaults.items()
+    }
     settings |= {"DATABASE_URL": f"sqlite:///{database}", "HOST": "127.0.0.1"}
     given = {name.upper(): str(value) for name, value in others.items()}
     return {**os.environ, **settings, **given}
@@ -103,16 +106,31 @@ def start_server(
     """
     database = database or folder / "readings.db"
     port = port or free_port()
-    log_file = folder / f"server-{port}.log"
     arguments = [part.replace("{port}", str(port)) for part in command or DASHBOARD]
+    return launch(
+        folder,
+        [sys.executable, *arguments],
+        port,
+        database,
+        env=environment(database, **{"port": port, **settings}),
+        cwd=ROOT,
+    )
+
+
+def launch(folder: Path, command: list[str], port: int, database: Path, **options: Any) -> Server:
+    """Start any command that serves at this port, and wait until it answers.
+
+    Its log is in `folder`; `options` are those of Popen. Raises AssertionError with the log where
+    it ends instead.
+    """
+    log_file = folder / f"server-{port}.log"
     with log_file.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env=environment(database, **{"port": port, **settings}),
+            command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
+            **options,
         )
     server = Server(process, port, database, log_file)
     try:
