@@ -169,10 +169,12 @@ class PostgresLoad(Load):
         incoming: Incoming,
     ) -> None:
         super().__init__(connection, schema, identity, incoming)
-        self._first = not has_key(connection, schema) and self._is_first()
+        self._first = bool(incoming.spans) and self._is_first()
         self._open()
 
     def add_readings(self, frames: Iterable[pl.DataFrame]) -> None:
+        if not self._incoming.spans:
+            return
         noted = self._noted(frames)
         if self._first or self._is_new_ground():
             self._copy(noted)
@@ -203,6 +205,8 @@ class PostgresLoad(Load):
 
     def _is_first(self) -> bool:
         """Whether the table is empty, and stays so for everybody else until this load ends."""
+        if has_key(self._connection, self._schema):
+            return False
         # First a lock that no reader has: two loads that both hold the table would wait for ever.
         wait_for_turn(self._connection, f"{self._schema.table_name} first load")
         if has_key(self._connection, self._schema):

@@ -28,6 +28,9 @@ Load = Callable[..., SourceSummary]
 def home(home: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The project's folder, with an empty database of each kind in turn."""
     monkeypatch.setenv("DATABASE_URL", database_url)
+    # One session at a time: a connection that is kept would keep out the next one.
+    if "sslmode=disable" in database_url:
+        monkeypatch.setenv("DATABASE_POOL_SIZE", "0")
     return home
 
 
