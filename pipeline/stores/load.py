@@ -46,7 +46,7 @@ class Load:
             self._keep_interval(name, outcome.interval_s)
         self._ledger.complete(self.load_id, outcome, self._touched)
 
-    def _open(self) -> None:
+    def open(self) -> None:
         """Make room for the rig's channels, and begin the ledger row."""
         rig = self._identity.rig
         if self._incoming.spans:

@@ -39,7 +39,7 @@ class PostgresStore(Questions):
         super().__init__(engine, Schema(settings.table_name))
         self._retry = Retry(settings.database_retry_s)
         self._arrow = arrow.arrow_engine(engine.url, **pool_options(settings))
-        self._migrate()
+        self._retry(self._migrate)
 
     def close(self) -> None:
         self._arrow.dispose()
@@ -170,7 +170,7 @@ class PostgresLoad(Load):
     ) -> None:
         super().__init__(connection, schema, identity, incoming)
         self._first = bool(incoming.spans) and self._is_first()
-        self._open()
+        self.open()
 
     def add_readings(self, frames: Iterable[pl.DataFrame]) -> None:
         if not self._incoming.spans:

@@ -66,11 +66,16 @@ class SqliteStore(Questions):
         with translated_errors(self._engine.url), self._engine.connect() as connection:
             load = SqliteLoad(connection, self._schema, identity, incoming)
             try:
-                if not load.is_to_be_staged_first():
-                    load.begin()
+                staged_first = load.is_to_be_staged_first()
+                if not staged_first:
+                    load.lock()
                 # Where the write lock is held it is asked under it: two processes may bring it.
-                known = not again and self._known(connection, identity) is not None
-                yield None if known else load
+                if not again and self._known(connection, identity) is not None:
+                    yield None
+                    return
+                if not staged_first:
+                    load.open()
+                yield load
                 connection.commit()
             finally:
                 load.clean_up()
@@ -129,11 +134,10 @@ class SqliteLoad(Load):
         self._connection.rollback()
         return found
 
-    def begin(self) -> None:
-        """Take the write lock, and begin the ledger row."""
+    def lock(self) -> None:
+        """Begin the transaction that writes."""
         self._connection.execution_options(write=True)
         self._connection.begin()
-        self._open()
 
     def add_readings(self, frames: Iterable[pl.DataFrame]) -> None:
         noted = self._noted(frames)
@@ -145,7 +149,8 @@ class SqliteLoad(Load):
         self._stage(noted)
         if not hasattr(self, "load_id"):
             self._connection.commit()
-            self.begin()
+            self.lock()
+            self.open()
         self._merge(_STAGING)
 
     def add_rejects(self, frames: Iterable[pl.DataFrame]) -> None:

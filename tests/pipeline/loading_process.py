@@ -16,10 +16,10 @@ context.set_forkserver_preload([__name__])
 class Loading:
     """A process that is ready to load a file, and waits to be told so."""
 
-    def __init__(self, path: Path, database: Path) -> None:
+    def __init__(self, path: Path, database_url: str) -> None:
         self._ours, theirs = context.Pipe()
         self.process: ForkServerProcess = context.Process(
-            target=_load, args=(theirs, path, database)
+            target=_load, args=(theirs, path, database_url)
         )
         self.process.start()
         theirs.close()
@@ -40,8 +40,8 @@ class Loading:
         self.finish()
 
 
-def _load(pipe: multiprocessing.connection.Connection, path: Path, database: Path) -> None:
-    settings = load_settings(database_url=f"sqlite:///{database}")
+def _load(pipe: multiprocessing.connection.Connection, path: Path, database_url: str) -> None:
+    settings = load_settings(database_url=database_url)
     rig = load_rig(default_rig_file())
     pipe.send("ready")
     pipe.recv()
