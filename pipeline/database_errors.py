@@ -42,6 +42,8 @@ _POSTGRES_PROBLEMS = {
     "53100": "the server's disk is full; nothing of this load was stored",
     "57014": "the question took longer than DATABASE_STATEMENT_TIMEOUT_S; ask for a shorter range",
 }
+# The least that libpq knows.
+_PATIENCE_S = 2
 
 
 @contextmanager
@@ -96,7 +98,7 @@ def _unreachable(error: BaseException | None, url: sa.URL) -> DatabaseError:
         socket.getaddrinfo(url.host or "localhost", url.port or 5432)
     except OSError:
         return DatabaseError(f"{shown(url)}: there is no host {url.host!r}; check DATABASE_URL")
-    state = _ping(url)
+    state = _state(url)
     if state == "accepts":
         # It talks to others: what it has said of us is the last line.
         if _is_refusal(error):
@@ -109,11 +111,18 @@ def _unreachable(error: BaseException | None, url: sa.URL) -> DatabaseError:
     )
 
 
-def _ping(url: sa.URL) -> str:
-    """What libpq finds out without logging in: `accepts`, `starting` or `silent`."""
+def _state(url: sa.URL) -> str:
+    """What can be found out without logging in: `accepts`, `starting` or `silent`."""
     from psycopg import pq
 
-    found = pq.PGconn.ping(conninfo(url).encode())
+    if url.host and not url.host.startswith("/"):
+        try:
+            # First without libpq, whose question stops all threads of this process.
+            socket.create_connection((url.host, url.port or 5432), _PATIENCE_S).close()
+        except OSError:
+            return "silent"
+    asked = url.update_query_dict({"connect_timeout": str(_PATIENCE_S)})
+    found = pq.PGconn.ping(conninfo(asked).encode())
     if found == pq.Ping.OK:
         return "accepts"
     return "starting" if found == pq.Ping.REJECT else "silent"

@@ -50,6 +50,10 @@ class ArrowDialect(PGDialect):
     def create_connect_args(self, url: sa.URL) -> Any:
         return [conninfo(url)], {}
 
+    def is_disconnect(self, error: Exception, connection: Any, cursor: Any) -> bool:
+        """Whether the connection has gone with the error: the server had no word to say."""
+        return isinstance(error, adbc.OperationalError) and error.sqlstate is None
+
     def initialize(self, connection: sa.Connection) -> None:
         """Nothing is asked of the server: what we use is there since PostgreSQL 14."""
 
@@ -84,7 +88,7 @@ def copy_into(
         except Exception as error:
             if batches.error is not None:
                 raise batches.error from None
-            raise _as_sqlalchemy(error) from error
+            raise _as_sqlalchemy(connection, error) from error
 
 
 def fetched(
@@ -110,7 +114,7 @@ def fetched(
                 return
             yield frame
     except adbc.Error as error:
-        raise _as_sqlalchemy(error) from error
+        raise _as_sqlalchemy(connection, error) from error
 
 
 class _Batches:
@@ -145,5 +149,7 @@ def _driver(connection: sa.Connection) -> Any:
     return connection.connection.driver_connection
 
 
-def _as_sqlalchemy(error: Exception) -> sa.exc.DBAPIError:
+def _as_sqlalchemy(connection: sa.Connection, error: Exception) -> sa.exc.DBAPIError:
+    if connection.dialect.is_disconnect(error, None, None):  # type: ignore[arg-type]  # not looked at
+        connection.invalidate(error)
     return sa.exc.DBAPIError(None, None, error)
