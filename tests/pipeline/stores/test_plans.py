@@ -1,0 +1,102 @@
+"""Questions about a range look up its key: no backend reads the whole table for them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from pipeline.settings import load_settings
+from pipeline.simulate import write_csv
+from pipeline.stores import Store, open_store
+from pipeline.stores.base import Range
+from pipeline.stores.questions import Questions
+from tests.pipeline.stores.conftest import Load, Sql
+
+START = datetime(2025, 7, 13, tzinfo=UTC)
+HOUR = Range("rig-1", START + timedelta(hours=2), START + timedelta(hours=3))
+ROWS = 20_000
+
+
+@pytest.fixture
+def long(load: Load, home: Path, sql: Sql, database_url: str) -> Iterator[Questions]:
+    """A store with so many readings that reading all of them is not the quickest way."""
+    write_csv(home / "long.csv", ROWS, start=START, interval=timedelta(seconds=1))
+    load((home / "long.csv").read_text())
+    if not database_url.startswith("sqlite"):
+        sql("ANALYZE sensor_data")
+    with closing(open_store(load_settings())) as store:
+        assert isinstance(store, Questions)
+        yield store
+
+
+def plans(store: Questions, ask: Callable[[Any], object]) -> list[str]:
+    """What the database would do for each statement of a question about the readings."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(*arguments: Any) -> None:
+        _, _, statement, parameters, _, _ = arguments
+        if "FROM sensor_data \n" in statement or "FROM sensor_data\n" in statement:
+            asked.append((statement, parameters))
+
+    event.listen(store._engine, "before_cursor_execute", note)
+    try:
+        ask(store)
+    finally:
+        event.remove(store._engine, "before_cursor_execute", note)
+    assert asked
+    return [explained(store, *each) for each in asked]
+
+
+def explained(store: Questions, statement: str, parameters: Any) -> str:
+    word = "EXPLAIN QUERY PLAN" if store._engine.dialect.name == "sqlite" else "EXPLAIN"
+    with store._engine.connect() as connection:
+        if getattr(store, "backend", "") == "timescaledb":
+            # Of twenty compressed batches it is quicker to read all: can it look them up?
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        rows = connection.exec_driver_sql(f"{word} {statement}", parameters).all()
+    return "\n".join(str(row[-1]) for row in rows)
+
+
+def whole_table_is_read(plan: str) -> bool:
+    """SQLite says SCAN, PostgreSQL Seq Scan; of an index that holds all it is as bad."""
+    return any(
+        line.strip(" ->").startswith(("SCAN sensor_data", "Seq Scan on sensor_data"))
+        or "Seq Scan on compress_hyper" in line
+        for line in plan.splitlines()
+    )
+
+
+QUESTIONS = [
+    pytest.param(lambda store: store.kpis(HOUR), id="key figures of an hour"),
+    pytest.param(lambda store: store.summary(HOUR), id="summary of an hour"),
+    pytest.param(lambda store: store.extent(HOUR), id="count of an hour"),
+    pytest.param(lambda store: store.alerts(HOUR, ["red"], 10), id="alerts of an hour"),
+    pytest.param(lambda store: store.rigs(counted=False), id="first and latest reading"),
+]
+
+
+@pytest.mark.parametrize("ask", QUESTIONS)
+def test_a_question_about_a_range_uses_the_key(
+    ask: Callable[[Store], object], long: Questions
+) -> None:
+    for plan in plans(long, ask):
+        assert not whole_table_is_read(plan), plan
+        assert "sensor_data_pkey" in plan or "PRIMARY KEY" in plan or "compress_hyper" in plan
+
+
+def test_the_readings_of_a_range_for_trends_and_exports_use_the_key(long: Questions) -> None:
+    query = long._readings_query(["rig", "timestamp", "temperature"], HOUR)
+    compiled = query.compile(long._engine, compile_kwargs={"literal_binds": True})
+    plan = explained(long, str(compiled), ())
+    assert not whole_table_is_read(plan), plan
+
+
+def test_the_plan_of_a_question_without_a_range_reads_it_all(long: Questions) -> None:
+    """The test above can fail."""
+    plan = explained(long, "SELECT * FROM sensor_data WHERE uptime > 5", ())
+    assert "sensor_data_pkey" not in plan
+    assert "compress_hyper" in plan or whole_table_is_read(plan)
