@@ -14,7 +14,7 @@ from pipeline.errors import DatabaseConflict, DatabaseError
 from pipeline.retry import Retry
 from pipeline.rig import LEVELS
 from pipeline.settings import Settings
-from pipeline.stores import arrow, questions
+from pipeline.stores import arrow, foreign, questions
 from pipeline.stores.base import Incoming, Range, SourceIdentity, span
 from pipeline.stores.ledger import Ledger
 from pipeline.stores.load import Load, on_conflict
@@ -47,15 +47,19 @@ class PostgresStore(Questions):
 
     def version(self) -> int:
         changes, loads = self._schema.changes, self._schema.loads
-        # Both only grow, and every commit of ours adds to one of them.
-        sequence = sa.select(sa.func.max(changes.c.sequence)).scalar_subquery()
-        number = sa.select(sa.func.max(loads.c.id)).scalar_subquery()
         table = sa.text("to_regclass(quote_ident(:table))::oid::bigint")
-        query = sa.select(table.bindparams(table=changes.name), sequence, number)
+        # All three only grow, and every commit of ours adds to one of the first two.
+        counters = [
+            sa.select(sa.func.coalesce(sa.func.max(changes.c.sequence), 0)),
+            sa.select(sa.func.coalesce(sa.func.max(loads.c.id), 0)),
+            sa.select(sa.func.count()).where(changes.c.rig == foreign.NOBODY),
+        ]
+        subqueries = (counter.scalar_subquery() for counter in counters)
+        query = sa.select(table.bindparams(table=changes.name), *subqueries)
         with self._reading() as connection:
-            oid, sequence_now, number_now = connection.execute(query).one()
-        # Of tables that were made anew both begin anew.
-        return (int(oid) << 32) + (sequence_now or 0) + (number_now or 0)
+            oid, *counts = connection.execute(query).one()
+        # Of tables that were made anew they begin anew.
+        return int((oid << 32) + sum(counts))
 
     def readings(self, selection: Range) -> Iterator[pl.DataFrame]:
         with translated_errors(self._engine.url), self._arrow.connect() as connection:
@@ -75,6 +79,7 @@ class PostgresStore(Questions):
         ):
             # A load takes as long as it takes.
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            foreign.sign(connection)
             # Two processes may bring the same source: the second one finds it loaded.
             wait_for_turn(connection, f"{self._schema.table_name} {identity.sha256}")
             if not again and self._known(connection, identity) is not None:
@@ -84,7 +89,7 @@ class PostgresStore(Questions):
 
     def begin_live(self, identity: SourceIdentity) -> int:
         with self._writing() as connection:
-            ensure_key(connection, self._schema)
+            make_complete(connection, self._schema)
             add_channels(connection, self._schema, identity.rig)
             ledger = Ledger(connection, self._schema)
             ledger.register(identity.rig)
@@ -114,7 +119,7 @@ class PostgresStore(Questions):
         readings: pl.DataFrame,
         rejects: pl.DataFrame,
     ) -> None:
-        ensure_key(connection, self._schema)
+        make_complete(connection, self._schema)
         _insert_rejects(connection, self._schema, load_id, source.name, rejects)
         ledger = Ledger(connection, self._schema)
         ledger.add_live_rejects(load_id, dict(rejects["reason"].value_counts().iter_rows()))
@@ -150,6 +155,7 @@ class PostgresStore(Questions):
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
         with translated_errors(self._engine.url), self._engine.begin() as connection:
+            foreign.sign(connection)
             yield connection
 
 
@@ -181,7 +187,7 @@ class PostgresLoad(Load):
         else:
             self._stage(noted)
             self._merge(_STAGING)
-        ensure_key(self._connection, self._schema)
+        make_complete(self._connection, self._schema)
 
     def add_rejects(self, frames: Iterable[pl.DataFrame]) -> None:
         columns = [
@@ -238,8 +244,11 @@ def has_key(connection: sa.Connection, schema: Schema) -> bool:
     return connection.scalar(found, {"table": schema.table_name}) is not None
 
 
-def ensure_key(connection: sa.Connection, schema: Schema) -> None:
-    """Give the readings their primary key, if they have not got it yet."""
+def make_complete(connection: sa.Connection, schema: Schema) -> None:
+    """Give the readings their primary key and the trigger, if they have not got them yet.
+
+    TimescaleDB compresses directly only where there is neither.
+    """
     if has_key(connection, schema):
         return
     wait_for_turn(connection, f"{schema.table_name} first load")
@@ -249,6 +258,7 @@ def ensure_key(connection: sa.Connection, schema: Schema) -> None:
             f"ALTER TABLE {preparer.format_table(schema.readings)}"
             f" ADD CONSTRAINT {preparer.quote(schema.key)} PRIMARY KEY (rig, timestamp)"
         )
+        foreign.install(connection, schema)
 
 
 def _upsert(

@@ -15,7 +15,7 @@ from pipeline.rig import LEVELS, parse_rig
 from pipeline.settings import Settings
 from pipeline.stores import Store, open_store, questions
 from pipeline.stores.base import Extent, Range
-from tests.pipeline.stores.conftest import Load
+from tests.pipeline.stores.conftest import Load, Sql
 
 START = datetime(2025, 7, 13, tzinfo=UTC)
 
@@ -192,6 +192,20 @@ def test_the_version_changes_with_every_commit_of_anybody(minutes: Store, load: 
     assert minutes.version() == before
     load("2025-07-14T00:00:00Z,50,1000,1\n", "z.csv")
     assert minutes.version() != before
+
+
+def test_a_write_of_somebody_else_changes_the_version_too(
+    minutes: Store, sql: Sql, load: Load
+) -> None:
+    before = minutes.version()
+    sequence = minutes.last_sequence()
+    sql("UPDATE sensor_data SET temperature = 21 WHERE temperature = 20")
+    after = minutes.version()
+    assert after != before
+    # Nothing says what it was: whoever looks reads everything again.
+    assert all(change.rows == 0 for change in minutes.changes_after(sequence, 10))
+    sql("DELETE FROM sensor_data WHERE temperature = 21")
+    assert minutes.version() != after
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
