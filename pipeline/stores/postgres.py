@@ -14,11 +14,10 @@ from pipeline.errors import DatabaseConflict, DatabaseError
 from pipeline.retry import Retry
 from pipeline.rig import LEVELS
 from pipeline.settings import Settings
-from pipeline.stores import arrow, foreign, questions
-from pipeline.stores.base import Incoming, Range, SourceIdentity, span
-from pipeline.stores.ledger import Ledger
+from pipeline.stores import arrow, foreign, live, questions
+from pipeline.stores.base import Incoming, Range, SourceIdentity
 from pipeline.stores.load import Load, on_conflict
-from pipeline.stores.migrations import add_channels, is_current, migrate
+from pipeline.stores.migrations import is_current, migrate
 from pipeline.stores.questions import Questions
 from pipeline.stores.schema import Schema
 from pipeline.stores.sql import wait_for_turn
@@ -90,10 +89,7 @@ class PostgresStore(Questions):
     def begin_live(self, identity: SourceIdentity) -> int:
         with self._writing() as connection:
             make_complete(connection, self._schema)
-            add_channels(connection, self._schema, identity.rig)
-            ledger = Ledger(connection, self._schema)
-            ledger.register(identity.rig)
-            return ledger.open(identity, "live")
+            return live.begin(connection, self._schema, identity)
 
     def append(
         self, load_id: int, source: SourceIdentity, readings: pl.DataFrame, rejects: pl.DataFrame
@@ -119,18 +115,13 @@ class PostgresStore(Questions):
         readings: pl.DataFrame,
         rejects: pl.DataFrame,
     ) -> None:
-        make_complete(connection, self._schema)
-        _insert_rejects(connection, self._schema, load_id, source.name, rejects)
-        ledger = Ledger(connection, self._schema)
-        ledger.add_live_rejects(load_id, dict(rejects["reason"].value_counts().iter_rows()))
-        for part in readings.partition_by("rig", maintain_order=True):
-            rig = source.rig.renamed(part["rig"][0])
-            if rig is not source.rig:
-                ledger.register(rig)
-            expected = ledger.count_replaced(load_id, rig.name, part["timestamp"])
+        def upsert(part: pl.DataFrame, expected: int) -> None:
             replaced = _upsert(connection, self._schema, load_id, source, part)
             _refuse_surprise(self._engine.url, expected, replaced)
-            ledger.add_live_readings(load_id, rig.name, *span(part))
+
+        make_complete(connection, self._schema)
+        _insert_rejects(connection, self._schema, load_id, source.name, rejects)
+        live.append(connection, self._schema, load_id, source, readings, rejects, upsert)
 
     def _was_committed(self, transaction: str) -> bool:
         state = sa.text("SELECT pg_xact_status(:transaction ::xid8)")

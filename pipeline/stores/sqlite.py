@@ -10,10 +10,10 @@ import polars as pl
 import sqlalchemy as sa
 
 from pipeline.database_errors import translated_errors
-from pipeline.stores.base import Incoming, SourceIdentity, span
-from pipeline.stores.ledger import Ledger
+from pipeline.stores import live
+from pipeline.stores.base import Incoming, SourceIdentity
 from pipeline.stores.load import REJECT_COLUMNS, Load, on_conflict
-from pipeline.stores.migrations import add_channels, is_current, migrate
+from pipeline.stores.migrations import is_current, migrate
 from pipeline.stores.questions import Questions
 from pipeline.stores.schema import Schema
 from pipeline.stores.sqlite_rows import RowWriter, driver
@@ -82,28 +82,20 @@ class SqliteStore(Questions):
 
     def begin_live(self, identity: SourceIdentity) -> int:
         with self._writing() as connection:
-            add_channels(connection, self._schema, identity.rig)
-            ledger = Ledger(connection, self._schema)
-            ledger.register(identity.rig)
-            return ledger.open(identity, "live")
+            return live.begin(connection, self._schema, identity)
 
     def append(
         self, load_id: int, source: SourceIdentity, readings: pl.DataFrame, rejects: pl.DataFrame
     ) -> None:
         with self._writing() as connection:
             insert_rejects(connection, self._schema, load_id, source.name, rejects)
-            ledger = Ledger(connection, self._schema)
-            ledger.add_live_rejects(load_id, dict(rejects["reason"].value_counts().iter_rows()))
-            rows = _readings_writer(
-                connection, self._schema, source, on_conflict(connection, self._schema)
-            )
-            for part in readings.partition_by("rig", maintain_order=True):
-                rig = source.rig.renamed(part["rig"][0])
-                if rig is not source.rig:
-                    ledger.register(rig)
-                ledger.count_replaced(load_id, rig.name, part["timestamp"])
-                rows.write((rig.name, load_id), part)
-                ledger.add_live_readings(load_id, rig.name, *span(part))
+            conflict = on_conflict(connection, self._schema)
+            rows = _readings_writer(connection, self._schema, source, conflict)
+
+            def upsert(part: pl.DataFrame, _: int) -> None:
+                rows.write((part["rig"][0], load_id), part)
+
+            live.append(connection, self._schema, load_id, source, readings, rejects, upsert)
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
@@ -129,8 +121,8 @@ class SqliteLoad(Load):
             return False
         loads = self._schema.loads.c
         recent = datetime.now(UTC) - _LIVE
-        live = sa.select(loads.id).where(loads.status == "live", loads.finished_at > recent)
-        found = self._connection.scalar(live.limit(1)) is not None
+        sending = sa.select(loads.id).where(loads.status == "live", loads.finished_at > recent)
+        found = self._connection.scalar(sending.limit(1)) is not None
         self._connection.rollback()
         return found
 

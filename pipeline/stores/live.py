@@ -1,0 +1,42 @@
+"""What a live source sends, batch by batch: the same account in every database."""
+
+from collections.abc import Callable
+
+import polars as pl
+import sqlalchemy as sa
+
+from pipeline.stores.base import SourceIdentity, span
+from pipeline.stores.ledger import Ledger
+from pipeline.stores.migrations import add_channels
+from pipeline.stores.schema import Schema
+
+# Writes readings of one rig, of which so many are expected to replace others.
+Upsert = Callable[[pl.DataFrame, int], None]
+
+
+def begin(connection: sa.Connection, schema: Schema, identity: SourceIdentity) -> int:
+    """Register the rig and open the ledger row of a live source; returns its number."""
+    add_channels(connection, schema, identity.rig)
+    ledger = Ledger(connection, schema)
+    ledger.register(identity.rig)
+    return ledger.open(identity, "live")
+
+
+def append(
+    connection: sa.Connection,
+    schema: Schema,
+    load_id: int,
+    source: SourceIdentity,
+    readings: pl.DataFrame,
+    rejects: pl.DataFrame,
+    upsert: Upsert,
+) -> None:
+    """Write readings by `upsert`, and account for them and for rejects that are written already."""
+    ledger = Ledger(connection, schema)
+    ledger.add_live_rejects(load_id, dict(rejects["reason"].value_counts().iter_rows()))
+    for part in readings.partition_by("rig", maintain_order=True):
+        rig = source.rig.renamed(part["rig"][0])
+        if rig is not source.rig:
+            ledger.register(rig)
+        upsert(part, ledger.count_replaced(load_id, rig.name, part["timestamp"]))
+        ledger.add_live_readings(load_id, rig.name, *span(part))
