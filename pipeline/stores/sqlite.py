@@ -116,6 +116,9 @@ class SqliteLoad(Load):
     that meets live writers is staged before it takes the write lock.
     """
 
+    _locked = False
+    _staged = False
+
     def is_to_be_staged_first(self) -> bool:
         if self._incoming.rows < _LONG_LOAD_ROWS:
             return False
@@ -130,16 +133,17 @@ class SqliteLoad(Load):
         """Begin the transaction that writes."""
         self._connection.execution_options(write=True)
         self._connection.begin()
+        self._locked = True
 
     def add_readings(self, frames: Iterable[pl.DataFrame]) -> None:
         noted = self._noted(frames)
-        if hasattr(self, "load_id") and self._is_new_ground():
+        if self._locked and self._is_new_ground():
             rows = _readings_writer(self._connection, self._schema, self._identity)
             for frame in noted:
                 rows.write((frame["rig"][0], self.load_id), frame)
             return
         self._stage(noted)
-        if not hasattr(self, "load_id"):
+        if not self._locked:
             self._connection.commit()
             self.lock()
             self.open()
@@ -154,12 +158,16 @@ class SqliteLoad(Load):
     def clean_up(self) -> None:
         """A temporary table outlives its transaction, and its connection goes back to the pool."""
         self._connection.rollback()
-        self._connection.exec_driver_sql(f"DROP TABLE IF EXISTS {_STAGING}")
-        self._connection.rollback()
+        if self._staged:
+            # Somebody else may have the write lock by now: it is not needed for this.
+            self._connection.execution_options(write=False)
+            self._connection.exec_driver_sql(f"DROP TABLE IF EXISTS {_STAGING}")
+            self._connection.commit()
 
     def _stage(self, frames: Iterable[pl.DataFrame]) -> None:
         quote = self._connection.dialect.identifier_preparer.quote
         columns = ", ".join(map(quote, self._value_columns))
+        self._staged = True
         self._connection.exec_driver_sql(f"CREATE TEMPORARY TABLE staging ({columns})")
         rows = RowWriter(self._connection, _STAGING, ["rig"], self._value_columns[1:])
         for frame in frames:
