@@ -87,7 +87,7 @@ def test_continuous_aggregate(connection: psycopg.Connection) -> None:
         pytest.param({"dbname": "other"}, 'database "other" does not exist', id="database"),
     ],
 )
-def test_wrong_names_are_refused(timescale_url: str, wrong: dict[str, str], message: str) -> None:
+def test_wrong_names_are_refused(timescale_url: str, wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(psycopg.OperationalError, match=message):
         psycopg.connect(timescale_url, **wrong)
 

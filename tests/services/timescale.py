@@ -114,9 +114,8 @@ class TimescaleServer:
     def start(self) -> None:
         """Start it and wait until it answers. Raises `ServiceUnavailable` with its log."""
         folder = cached(CACHE / "timescale", digest(*(PACKAGE / name for name in INPUTS)), _install)
-        command = [npm.NODE, PACKAGE / "server.mjs", folder, DATABASE, str(self.wait_s)]
         self._process = subprocess.Popen(
-            command,
+            [npm.NODE, PACKAGE / "server.mjs", folder, DATABASE, str(self.wait_s)],
             stdin=subprocess.PIPE,  # it ends with us, because then this ends
             stdout=subprocess.PIPE,
             stderr=self._log,
