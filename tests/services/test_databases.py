@@ -73,7 +73,7 @@ def test_kinds_a_test_gets_and_what_it_is_told(tmp_path: Path, ci: str, missing:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-rA", *plugins, "-c", ROOT / "pyproject.toml", tmp_path],
         cwd=ROOT,
-        env={**os.environ, "CI": ci},
+        env={**os.environ, "CI": ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,

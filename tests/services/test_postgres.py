@@ -16,6 +16,7 @@ import pytest
 
 from tests.services import ServiceUnavailable, postgres
 from tests.services.postgres import SUPERUSER, PostgresServer
+from tests.services.server import free_port
 
 ROOT = Path(__file__).parents[2]
 RELATIONS = """
@@ -125,6 +126,7 @@ def test_durable_server_syncs() -> None:
         assert _one(url, "SHOW synchronous_commit") == "on"
         assert _one(url, "SHOW work_mem") == "8MB"
         folder = server.folder
+        assert not folder.is_relative_to(postgres.MEMORY)
     assert not folder.exists()
 
 
@@ -140,8 +142,8 @@ def test_another_port_where_one_was_taken(
     postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between finding a free port and listening, somebody else may have been faster."""
-    ports = iter([postgres_server.port, postgres.free_port()])
-    monkeypatch.setattr(postgres, "free_port", lambda: next(ports))
+    ports = iter([postgres_server.port, free_port()])
+    monkeypatch.setattr("tests.services.postgres.free_port", lambda: next(ports))
     with PostgresServer() as server:
         assert server.port != postgres_server.port
         assert _one(server.url("postgres"), "SELECT 1") == 1
@@ -153,7 +155,7 @@ def test_programs_that_the_user_cannot_read_are_copied(monkeypatch: pytest.Monke
         pytest.skip("runs as the same user")
     monkeypatch.setattr(postgres, "_reachable", lambda path: False)
     with PostgresServer() as server:
-        assert server._software.is_relative_to(server.folder)
+        assert server._software.is_relative_to(server._folders[1])
         assert _one(server.url("postgres"), "SELECT 1") == 1
 
 

@@ -42,6 +42,13 @@ def connection(timescale_url: str) -> Iterator[psycopg.Connection]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[TimescaleServer]:
+    """A server that these tests may crash; nobody waits long for it."""
+    with TimescaleServer(wait_s=0.1) as server:
+        yield server
+
+
 def _one(connection: psycopg.Connection, statement: str, *parameters: Any) -> Any:
     row = connection.execute(statement.encode(), parameters or None).fetchone()
     assert row is not None
@@ -87,7 +94,7 @@ def test_continuous_aggregate(connection: psycopg.Connection) -> None:
         pytest.param({"dbname": "other"}, 'database "other" does not exist', id="database"),
     ],
 )
-def test_wrong_names_are_refused(timescale_url: str, wrong: dict[str, str], message: str) -> None:
+def test_wrong_names_are_refused(timescale_url: str, wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(psycopg.OperationalError, match=message):
         psycopg.connect(timescale_url, **wrong)
 
@@ -110,10 +117,12 @@ def test_second_client_waits_for_the_first(timescale_url: str) -> None:
     assert answers == [2]
 
 
-def test_client_that_waits_too_long_is_told_why() -> None:
-    with TimescaleServer(wait_s=0.1) as server, psycopg.connect(server.url):
-        with pytest.raises(psycopg.OperationalError, match=r"not free within 0\.1 s"):
-            psycopg.connect(server.url)
+def test_client_that_waits_too_long_is_told_why(own_server: TimescaleServer) -> None:
+    with (
+        psycopg.connect(own_server.url),
+        pytest.raises(psycopg.OperationalError, match=r"not free within 0\.1 s"),
+    ):
+        psycopg.connect(own_server.url)
 
 
 def test_client_that_gives_up_waiting_is_forgotten(
@@ -179,21 +188,20 @@ def test_database_is_empty_again(timescale_server: TimescaleServer) -> None:
     assert timescale_server.port == port
 
 
-def test_what_cannot_be_dropped_is_left_behind(timescale_server: TimescaleServer) -> None:
-    with psycopg.connect(timescale_server.fresh_database()) as connection:
+def test_server_starts_again_where_something_cannot_be_dropped(own_server: TimescaleServer) -> None:
+    with psycopg.connect(own_server.fresh_database()) as connection:
         connection.execute("CREATE ROLE somebody")
-    with psycopg.connect(timescale_server.fresh_database()) as connection:
+    with psycopg.connect(own_server.fresh_database()) as connection:
         assert _one(connection, "SELECT count(*) FROM pg_roles WHERE rolname = 'somebody'") == 0
 
 
-def test_server_that_crashed_starts_again() -> None:
+def test_server_starts_again_after_a_crash(own_server: TimescaleServer) -> None:
     """The engine knows no encoding but its own, and dies of any other."""
-    with TimescaleServer() as server:
-        with pytest.raises(psycopg.OperationalError):
-            psycopg.connect(server.url, client_encoding="LATIN1")
-        with psycopg.connect(server.fresh_database()) as connection:
-            assert _one(connection, "SELECT 1") == 1
-        assert "TypeError" in server.log
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(own_server.fresh_database(), client_encoding="LATIN1")
+    with psycopg.connect(own_server.fresh_database()) as connection:
+        assert _one(connection, "SELECT 1") == 1
+    assert "TypeError" in own_server.log
 
 
 def test_it_ends_with_the_process_that_started_it() -> None:

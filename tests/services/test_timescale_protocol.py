@@ -125,7 +125,7 @@ def test_cursor_in_pieces_through_adbc(adbc: adbc_driver_postgresql.dbapi.Connec
     with adbc.cursor() as cursor:
         cursor.execute("DECLARE pieces CURSOR FOR SELECT generate_series(1, 2500) AS number")
         cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})
-        sizes, total = [], 0
+        total, sizes = 0, list[int]()
         while not sizes or sizes[-1]:
             cursor.execute("FETCH 1000 FROM pieces")
             piece = cursor.fetch_arrow_table()
@@ -213,7 +213,10 @@ def test_settings_are_reported(connection: psycopg.Connection) -> None:
 
 
 def test_client_may_ask_for_settings(timescale_url: str) -> None:
-    wishes = {"options": "-c work_mem=3MB -c enable_hashjoin=off", "application_name": "it's us"}
+    wishes: dict[str, Any] = {
+        "options": "-c work_mem=3MB -c enable_hashjoin=off",
+        "application_name": "it's us",
+    }
     with psycopg.connect(timescale_url, **wishes) as connection:
         assert _one(connection, "SHOW work_mem") == "3MB"
         assert _one(connection, "SHOW enable_hashjoin") == "off"

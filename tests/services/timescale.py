@@ -76,7 +76,7 @@ LEFTOVERS = """
         FROM pg_namespace WHERE oid > %(newest)s AND nspname !~ '^pg_'
     ) AS leftovers (step, place, statement) ORDER BY step, place
 """
-_FREE_WITHIN_S = 5
+_FREE_WITHIN_S = 3
 
 
 @dataclass
@@ -113,10 +113,10 @@ class TimescaleServer:
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises `ServiceUnavailable` with its log."""
-        folder = cached(CACHE / "timescale", digest(*(PACKAGE / name for name in INPUTS)), _install)
-        command = [npm.NODE, PACKAGE / "server.mjs", folder, DATABASE, str(self.wait_s)]
+        key = digest(DATABASE, *(PACKAGE / name for name in INPUTS))
+        folder = cached(CACHE / "timescale", key, _install)
         self._process = subprocess.Popen(
-            command,
+            [npm.NODE, PACKAGE / "server.mjs", folder, DATABASE, str(self.wait_s)],
             stdin=subprocess.PIPE,  # it ends with us, because then this ends
             stdout=subprocess.PIPE,
             stderr=self._log,

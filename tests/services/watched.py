@@ -1,8 +1,8 @@
 """Runs a server that must not outlive whoever started it, even if that one is killed.
 
-`python watched.py FOLDER USER COMMAND...` runs COMMAND, as USER unless that is empty. Signals go
+`python watched.py FOLDERS USER COMMAND...` runs COMMAND, as USER unless that is empty. Signals go
 on to it. When standard input ends while it runs, because whoever holds the other end is gone, it
-gets SIGQUIT, and FOLDER is removed. Needs nothing but the standard library.
+gets SIGQUIT, and FOLDERS are removed. Needs nothing but the standard library.
 """
 
 import os
@@ -26,7 +26,7 @@ def run_as(user: str) -> dict[str, Any]:
     return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 
-def main(folder: str, user: str, *command: str) -> int:
+def main(folders: str, user: str, *command: str) -> int:
     """Run it to its end, and return its exit code."""
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, **run_as(user))
     abandoned = threading.Event()
@@ -44,7 +44,8 @@ def main(folder: str, user: str, *command: str) -> int:
     threading.Thread(target=wait_for_end_of_input, daemon=True).start()
     code = child.wait()
     if abandoned.is_set():
-        shutil.rmtree(folder, ignore_errors=True)
+        for folder in folders.split(os.pathsep):
+            shutil.rmtree(folder, ignore_errors=True)
     return code
 
 
