@@ -1,6 +1,6 @@
 """One step ahead: the next item is made in another thread while the present one is used."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 _END = object()
 
 
-def ahead(items: Iterable[Item]) -> Iterator[Item]:
+def ahead(items: Iterable[Item]) -> Generator[Item]:
     """The same items in the same order; an error in making one is raised where it is taken.
 
     Worth it where making an item and using it both leave Python's lock alone (Polars, SQLite).

@@ -241,8 +241,9 @@ def _store(
     """One transaction: readings, rejects, ledger and change. None where it was done before."""
     with store.loading(identity, outcome.incoming, again=force) as load:
         if load is not None:
-            written = ahead(_written(outcome.readings(), processed))
-            load.add_readings(_watched(written, outcome, progress))
+            # Closed in any case: the thread of a try that failed must not go on beside the next.
+            with closing(ahead(_written(outcome.readings(), processed))) as written:
+                load.add_readings(_watched(written, outcome, progress))
             load.add_rejects(outcome.rejects())
             intervals = [tally.usual_interval_s for tally in outcome.tallies.values()]
             load.finish(

@@ -45,12 +45,13 @@ class PostgresStore(Questions):
         self._engine.dispose()
 
     def version(self) -> int:
-        changes, loads = self._schema.changes, self._schema.loads
+        changes, loads, rejects = self._schema.changes, self._schema.loads, self._schema.rejects
         table = sa.text("to_regclass(quote_ident(:table))::oid::bigint")
-        # All three only grow, and every commit of ours adds to one of the first two.
+        # All of them only grow, and every commit adds to one.
         counters = [
             sa.select(sa.func.coalesce(sa.func.max(changes.c.sequence), 0)),
             sa.select(sa.func.coalesce(sa.func.max(loads.c.id), 0)),
+            sa.select(sa.func.coalesce(sa.func.max(rejects.c.id), 0)),
             sa.select(sa.func.count()).where(changes.c.rig == foreign.NOBODY),
         ]
         subqueries = (counter.scalar_subquery() for counter in counters)

@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 
 from pipeline.errors import DatabaseUnavailable
-from pipeline.rig import LEVELS, parse_rig
+from pipeline.rig import LEVELS, Rig, parse_rig
 from pipeline.settings import Settings
 from pipeline.stores import Store, open_store, questions
 from pipeline.stores.base import Extent, Range
+from pipeline.streaming import LiveWriter
 from tests.pipeline.stores.conftest import Load, Sql
 
 START = datetime(2025, 7, 13, tzinfo=UTC)
@@ -191,6 +192,14 @@ def test_the_version_changes_with_every_commit_of_anybody(minutes: Store, load: 
     before = minutes.version()
     assert minutes.version() == before
     load("2025-07-14T00:00:00Z,50,1000,1\n", "z.csv")
+    assert minutes.version() != before
+
+
+def test_the_version_changes_with_a_live_row_that_is_rejected(minutes: Store, rig: Rig) -> None:
+    writer = LiveWriter(minutes, rig, "live")
+    before = minutes.version()
+    values = {"temperature": [999.0], "pressure": [1000.0], "uptime": [1.0]}
+    writer.write(pl.DataFrame({"timestamp": [at(50)], **values}))
     assert minutes.version() != before
 
 
