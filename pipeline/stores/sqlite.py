@@ -17,6 +17,7 @@ from pipeline.stores.migrations import add_channels, is_current, migrate
 from pipeline.stores.questions import Questions
 from pipeline.stores.schema import Schema
 from pipeline.stores.sqlite_rows import RowWriter, driver
+from pipeline.stores.sqlite_upkeep import SqliteUpkeep
 from pipeline.stores.watch import Watch
 
 _STAGING = "temp.staging"
@@ -25,7 +26,7 @@ _LONG_LOAD_ROWS = 200_000
 _LIVE = timedelta(minutes=1)
 
 
-class SqliteStore(Questions):
+class SqliteStore(Questions, SqliteUpkeep):
     """A SQLite file as a Store."""
 
     backend = "sqlite"
@@ -162,8 +163,8 @@ class SqliteLoad(Load):
     def clean_up(self) -> None:
         """A temporary table outlives its transaction, and its connection goes back to the pool."""
         self._connection.rollback()
-        self._connection.exec_driver_sql(f"DROP TABLE IF EXISTS {_STAGING}")
-        self._connection.rollback()
+        # Outside a transaction, which would have to end well for the table to be gone.
+        driver(self._connection).execute(f"DROP TABLE IF EXISTS {_STAGING}")
 
     def _stage(self, frames: Iterable[pl.DataFrame]) -> None:
         quote = self._connection.dialect.identifier_preparer.quote
