@@ -1,7 +1,6 @@
 """The `smart-sensor` command."""
 
 import json
-import logging
 import os
 import runpy
 import sys
@@ -14,13 +13,13 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from pipeline import __version__
+from pipeline.commands import add_commands
 from pipeline.errors import SettingsError, SmartSensorError
 from pipeline.paths import resource
-from pipeline.settings import Settings, get_settings
-from pipeline.timestamps import rfc3339
+from pipeline.settings import Settings
+from pipeline.terminal import errors, plain, progress_bar, used_settings
 
 app = typer.Typer(
     name="smart-sensor",
@@ -29,7 +28,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_errors = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+add_commands(app)
+
+
+# What is left behind when somebody presses Ctrl+C.
+INTERRUPTED = {
+    "backup": "no file was written",
+    "etl": "what was not finished is not stored",
+    "export": "no file was written",
+    "import": "nothing was stored",
+    "migrate": "the same command goes on from here",
+    "prune": "what was deleted is accounted for",
+    "restore": "nothing was changed",
+}
 
 
 def main() -> None:
@@ -42,7 +53,7 @@ def run(arguments: Sequence[str]) -> None:
     try:
         app(list(arguments), prog_name="smart-sensor")
     except SmartSensorError as error:
-        _errors.print(f"smart-sensor: {error}")
+        errors.print(f"smart-sensor: {error}")
         sys.exit(2)
     except SystemExit as stop:
         # Typer makes exits of these two by itself.
@@ -50,8 +61,8 @@ def run(arguments: Sequence[str]) -> None:
             # The reader of our output has gone (`| head`): nothing is left to say.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
-        if stop.code == 130 and "etl" in arguments[:1]:
-            _errors.print("smart-sensor: interrupted; what was not finished is not stored")
+        if stop.code == 130 and arguments and arguments[0] in INTERRUPTED:
+            errors.print(f"smart-sensor: interrupted; {INTERRUPTED[arguments[0]]}")
         raise
 
 
@@ -96,13 +107,13 @@ def etl(
     from pipeline import etl_pipeline, report
     from pipeline.rig import configured_rig
 
-    settings = _settings()
+    settings = used_settings()
     configured = configured_rig(settings, rig_file, rig)
     console = Console(highlight=False, emoji=False)
     if preview:
         _preview(paths or [], configured, settings, console, as_json)
         return
-    with _progress(quiet=as_json) as progress:
+    with progress_bar(quiet=as_json) as progress:
         summary = etl_pipeline.run_etl(
             paths or [],
             settings=settings,
@@ -112,16 +123,16 @@ def etl(
             progress=progress,
         )
     if as_json:
-        print(json.dumps(summary.as_dict(), default=_plain))
+        print(json.dumps(summary.as_dict(), default=plain))
     else:
         report.print_summary(summary, console)
     for source in summary.failed:
-        _errors.print(f"smart-sensor: {source.error}")
+        errors.print(f"smart-sensor: {source.error}")
     if summary.failed:
         raise typer.Exit(2)
     if not summary.succeeded:
         if not as_json:
-            _errors.print("smart-sensor: nothing was accepted; --preview shows why")
+            errors.print("smart-sensor: nothing was accepted; --preview shows why")
         raise typer.Exit(1)
 
 
@@ -135,12 +146,12 @@ def _preview(
     from pipeline.preview import preview
 
     found = []
-    with _progress(quiet=as_json) as progress:
+    with progress_bar(quiet=as_json) as progress:
         for source in sources_of(paths, settings, rig):
             report_bytes = partial(_report_bytes, progress, source.size_bytes)
             found.append(preview(source, rig, settings.outliers, report_bytes))
     if as_json:
-        print(json.dumps([asdict(each) for each in found], default=_plain))
+        print(json.dumps([asdict(each) for each in found], default=plain))
         return
     for each in found:
         report.print_preview(each, console)
@@ -159,7 +170,7 @@ def serve(
     for name, value in (("HOST", host), ("PORT", port)):
         if value is not None:
             os.environ[name] = str(value)
-    _settings()
+    used_settings()
     # By name: the pipeline knows nothing of the web, and does not import it.
     runpy.run_module("dashboard.app", run_name="__main__", alter_sys=True)
 
@@ -167,7 +178,7 @@ def serve(
 @app.command("run", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 def run_main(context: typer.Context) -> None:
     """The small application in one command, with a live simulation: `python main.py`."""
-    _settings()
+    used_settings()
     sys.argv = ["main.py", *context.args]
     runpy.run_path(str(resource("main.py")), run_name="__main__")
 
@@ -209,7 +220,7 @@ def simulate(
             seed=seed,
             fault_rate=fault_rate,
         )
-    _errors.print(f"{output}: {rows:,} rows")
+    errors.print(f"{output}: {rows:,} rows")
 
 
 def _write(text: str, output: Path | None) -> None:
@@ -229,61 +240,6 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise SmartSensorError(f"{path}: {error.strerror or error}") from None
-
-
-def _settings() -> Settings:
-    settings = get_settings()
-    logging.basicConfig(
-        level=settings.log_level,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-    return settings
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Any]:
-    """A bar on a terminal; elsewhere a log line at every tenth of a stage."""
-    if quiet or not sys.stderr.isatty():
-        yield _LoggedProgress() if not quiet else (lambda stage, done, total: None)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage.capitalize(), total=total)
-            bars.update(tasks[stage], completed=done, total=total)
-
-        yield show
-
-
-class _LoggedProgress:
-    """Says how far a long stage is; a short one says nothing."""
-
-    _LEAST = 50_000_000
-
-    def __init__(self) -> None:
-        self._said: dict[str, int] = {}
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        least = self._LEAST if stage == "reading" else self._LEAST // 40
-        tenth = 10 * done // max(total, 1)
-        if total >= least and tenth > self._said.get(stage, 0):
-            self._said[stage] = tenth
-            logging.getLogger("smart-sensor").info("%s: %d %%", stage, 10 * tenth)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return rfc3339(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pipeline.errors import SourceError
 from pipeline.frames import FrameKind, from_polars, to_polars
 from pipeline.output import ProcessedCsv
 from pipeline.quality import REASONS
+from pipeline.retention import apply_retention
 from pipeline.retry import Retry
 from pipeline.rig import Rig, configured_rig
 from pipeline.scoring import scored_schema
@@ -133,8 +134,8 @@ def run_etl(
 
     Each source is one load. The processed CSV goes to `output`; without paths its default is
     PROCESSED_DATA_PATH. Of several sources one that cannot be read is reported as `failed` and
-    the others are loaded. Raises SourceError, RigError, DatabaseError; what was loaded before
-    stays.
+    the others are loaded. At the end goes what is older than RETENTION. Raises SourceError,
+    RigError, DatabaseError; what was loaded before stays.
     """
     settings = settings or get_settings()
     rig = rig or configured_rig(settings)
@@ -155,6 +156,7 @@ def run_etl(
                     raise
                 summary.add(SourceSummary(str(file), "failed", error=str(error)))
         processed.publish()
+        apply_retention(store, settings)
     return summary
 
 

@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from pipeline.durations import ALLOWED as DURATIONS_ALLOWED
+from pipeline.durations import parse_duration
 from pipeline.errors import SettingsError
 from pipeline.paths import checkout, resource
 
@@ -178,6 +180,12 @@ class Settings(BaseSettings):
         "Readings with a red z-score: kept and flagged, or moved to the rejects.",
         "flag or reject",
     )
+    retention: str = _setting(
+        "",
+        "Age beyond which readings and rejects are deleted, after loads and hourly while the "
+        "server runs; empty: never.",
+        f"empty, or {DURATIONS_ALLOWED}",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
         "INFO", "How much is logged.", "DEBUG, INFO, WARNING or ERROR"
     )
@@ -186,6 +194,13 @@ class Settings(BaseSettings):
     @classmethod
     def _upper_case(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("retention")
+    @classmethod
+    def _duration(cls, value: str) -> str:
+        if value.strip():
+            parse_duration(value)
+        return value.strip()
 
     @field_validator("table_name")
     @classmethod

@@ -4,12 +4,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
 from pipeline.rig import Rig
 from pipeline.scoring import Moments
+
+if TYPE_CHECKING:
+    from pipeline.stores.records import Records
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,44 @@ class Change:
     first_timestamp: datetime
     last_timestamp: datetime
     rows: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """Facts of a database; `readings` are numbers by rig, `loads` numbers by status."""
+
+    backend: str
+    server_version: str
+    table: str
+    schema_step: str
+    readings: dict[str, int]
+    rejects: int
+    loads: dict[str, int]
+    size_bytes: int
+    last_timestamp: datetime | None
+    last_sequence: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check has found: something wrong, or something worth knowing."""
+
+    text: str
+    wrong: bool = True
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """Numbers of readings and rejects that were, or would be, deleted for their age."""
+
+    readings: int = 0
+    rejects: int = 0
+
+    def __add__(self, other: "Pruned") -> "Pruned":
+        return Pruned(self.readings + other.readings, self.rejects + other.rejects)
+
+    def __bool__(self) -> bool:
+        return bool(self.readings or self.rejects)
 
 
 @dataclass
@@ -156,6 +197,27 @@ class Store(Protocol):
     def changes_after(self, sequence: int, limit: int) -> list[Change]: ...
 
     def last_sequence(self) -> int: ...
+
+    def snapshot(self) -> AbstractContextManager["Records"]:
+        """The tables verbatim as they are at one moment, for as long as the block lasts."""
+
+    def rewriting(self) -> AbstractContextManager["Records"]:
+        """The tables in one transaction that writes: all of the block is there, or nothing."""
+
+    def status(self) -> Status:
+        """Facts of the database. Counts the readings, which takes time where there are many."""
+
+    def check(self) -> list[Finding]:
+        """What is wrong with the database, or worth knowing."""
+
+    def expired(self, before: datetime, rig: str | None) -> Pruned:
+        """How much is older than a time: what `prune_some` would delete in the end."""
+
+    def prune_some(self, before: datetime, rig: str | None) -> Pruned:
+        """Delete a bounded number of readings and rejects older than a time, in one transaction.
+
+        Returns what was deleted: nothing when nothing is left.
+        """
 
     def version(self) -> int:
         """A number that differs from the last one when anybody has committed anything since.

@@ -3,12 +3,13 @@
 Each step and the record of it are one transaction. Why not Alembic: docs/schema.md.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from pipeline.database_errors import translated_errors
 from pipeline.errors import DatabaseError, RigError
 from pipeline.rig import Rig
 from pipeline.stores.schema import Schema, departed_columns, reading_columns
@@ -92,24 +93,40 @@ def applied_migrations(connection: sa.Connection, schema: Schema) -> set[str]:
     return set(connection.execute(sa.select(schema.migrations.c.name)).scalars())
 
 
+def recorded(engine: sa.Engine, table_name: str) -> set[str]:
+    """Names of the migrations on record in a database that may not be there yet."""
+    schema = Schema(table_name)
+    with translated_errors(engine.url), engine.connect() as connection:
+        if not sa.inspect(connection).has_table(schema.migrations.name):
+            return set()
+        return set(connection.execute(sa.select(schema.migrations.c.name)).scalars())
+
+
 def add_channels(connection: sa.Connection, schema: Schema, rig: Rig) -> None:
     """Add the columns that a rig's channels need; nullable, so no row is touched.
 
     Raises RigError when a column of that name holds something else.
     """
     present = columns_of(connection, schema.table_name)
-    missing = []
+    missing = {}
     for name, kind in reading_columns(rig).items():
         if name not in present:
-            missing.append(sa.Column(name, kind))
+            missing[name] = kind
         elif (present[name] == "text") != isinstance(kind, sa.Text):
             raise RigError(
                 f"rig {rig.name!r}: column {name!r} of table {schema.table_name!r} holds "
                 f"{present[name]}; give the channel another name"
             )
-    for column in missing:
-        add_column(connection, schema.readings, column)
-    if missing:
+    add_columns(connection, schema, missing)
+
+
+def add_columns(
+    connection: sa.Connection, schema: Schema, columns: Mapping[str, sa.types.TypeEngine[Any]]
+) -> None:
+    """Add columns to the readings; nullable, so no row is touched."""
+    for name, kind in columns.items():
+        add_column(connection, schema.readings, sa.Column(name, kind))
+    if columns:
         _make_readable_view(connection, schema)
 
 

@@ -18,6 +18,8 @@ from pipeline.stores import arrow, foreign, live, questions
 from pipeline.stores.base import Incoming, Range, SourceIdentity
 from pipeline.stores.load import Load, on_conflict
 from pipeline.stores.migrations import is_current, migrate
+from pipeline.stores.postgres_key import has_key, make_complete
+from pipeline.stores.postgres_upkeep import PostgresUpkeep
 from pipeline.stores.questions import Questions
 from pipeline.stores.schema import Schema
 from pipeline.stores.sql import wait_for_turn
@@ -28,7 +30,7 @@ _OLDEST = 14
 _STAGING = "staging"
 
 
-class PostgresStore(Questions):
+class PostgresStore(Questions, PostgresUpkeep):
     """A PostgreSQL database as a Store."""
 
     backend = "postgresql"
@@ -225,32 +227,6 @@ class PostgresLoad(Load):
         rows = (frame.select(self._value_columns) for frame in frames)
         arrow.copy_into(self._connection, _STAGING, "pg_temp", rows)
         self._connection.exec_driver_sql(f"ANALYZE {_STAGING}")
-
-
-def has_key(connection: sa.Connection, schema: Schema) -> bool:
-    """Whether the readings have their primary key: from the first load on they have."""
-    found = sa.text(
-        "SELECT 1 FROM pg_constraint WHERE contype = 'p'"
-        " AND conrelid = to_regclass(quote_ident(:table))"
-    )
-    return connection.scalar(found, {"table": schema.table_name}) is not None
-
-
-def make_complete(connection: sa.Connection, schema: Schema) -> None:
-    """Give the readings their primary key and the trigger, if they have not got them yet.
-
-    TimescaleDB compresses directly only where there is neither.
-    """
-    if has_key(connection, schema):
-        return
-    wait_for_turn(connection, f"{schema.table_name} first load")
-    if not has_key(connection, schema):
-        preparer = connection.dialect.identifier_preparer
-        connection.exec_driver_sql(
-            f"ALTER TABLE {preparer.format_table(schema.readings)}"
-            f" ADD CONSTRAINT {preparer.quote(schema.key)} PRIMARY KEY (rig, timestamp)"
-        )
-        foreign.install(connection, schema)
 
 
 def _upsert(

@@ -21,6 +21,26 @@ class shifted(GenericFunction[Any]):  # named as it is written in a statement
     inherit_cache = True
 
 
+class day_number(GenericFunction[int]):  # named as it is written in a statement
+    """`day_number(time)`: the UTC day of a time, in whole days since 1970."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
+@compiles(day_number, "sqlite")
+def _day_of_integer(element: day_number, compiler: SQLCompiler, **options: Any) -> str:
+    (time,) = (compiler.process(clause, **options) for clause in element.clauses)
+    # Division rounds towards zero, a day begins before its times.
+    return f"(({time} - ({time} % 86400000000 + 86400000000) % 86400000000) / 86400000000)"
+
+
+@compiles(day_number, "postgresql")
+def _day_of_timestamp(element: day_number, compiler: SQLCompiler, **options: Any) -> str:
+    (time,) = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"CAST(floor(extract(epoch from {time}) / 86400) AS bigint)"
+
+
 @compiles(elapsed, "sqlite")
 def _elapsed_integers(element: elapsed, compiler: SQLCompiler, **options: Any) -> str:
     later, earlier = (compiler.process(clause, **options) for clause in element.clauses)
@@ -59,6 +79,19 @@ def columns_of(connection: sa.Connection, table: str) -> dict[str, str]:
     """Columns of a table, in order, with the database's name of their type; {} for no table."""
     found = connection.execute(_COLUMNS[connection.dialect.name], {"table": table})
     return dict(map(tuple, found))
+
+
+def distinct_values(connection: sa.Connection, column: "sa.Column[Any]") -> list[Any]:
+    """The different values of a column that an index begins with, found by steps through it."""
+    values: list[Any] = []
+    while True:
+        query = sa.select(column).order_by(column).limit(1)
+        if values:
+            query = query.where(column > values[-1])
+        found = connection.scalar(query)
+        if found is None:
+            return values
+        values.append(found)
 
 
 def wait_for_turn(connection: sa.Connection, name: str) -> None:

@@ -17,6 +17,7 @@ from pipeline.stores.migrations import is_current, migrate
 from pipeline.stores.questions import Questions
 from pipeline.stores.schema import Schema
 from pipeline.stores.sqlite_rows import RowWriter, driver
+from pipeline.stores.sqlite_upkeep import SqliteUpkeep
 from pipeline.stores.watch import Watch
 
 _STAGING = "temp.staging"
@@ -25,7 +26,7 @@ _LONG_LOAD_ROWS = 200_000
 _LIVE = timedelta(minutes=1)
 
 
-class SqliteStore(Questions):
+class SqliteStore(Questions, SqliteUpkeep):
     """A SQLite file as a Store."""
 
     backend = "sqlite"

@@ -12,6 +12,7 @@ from pipeline.database_errors import shown
 from pipeline.errors import DatabaseError
 from pipeline.spool import Spool
 from pipeline.stores.base import Incoming, SourceIdentity
+from pipeline.stores.chunks import ChunkUpkeep
 from pipeline.stores.postgres import PostgresLoad, PostgresStore
 from pipeline.stores.schema import Schema
 from pipeline.stores.sql import wait_for_turn
@@ -28,7 +29,7 @@ _USUAL_INTERVAL = timedelta(days=7)
 _WORTH_COMPRESSING = 100_000
 
 
-class TimescaleStore(PostgresStore):
+class TimescaleStore(ChunkUpkeep, PostgresStore):
     """A TimescaleDB database as a Store."""
 
     backend = "timescaledb"

@@ -305,7 +305,7 @@ def test_a_long_load_is_told_in_log_lines(
     smart_sensor: Command, write: Any, caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("pipeline.cli._LoggedProgress._LEAST", 40)
+    monkeypatch.setattr("pipeline.terminal._LoggedProgress._LEAST", 40)
     caplog.set_level("INFO")
     write("x.csv", GOOD)
     smart_sensor("etl", "x.csv")

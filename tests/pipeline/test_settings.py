@@ -35,6 +35,7 @@ DEFAULTS = {
     "Z_SCORE_THRESHOLD_TEMPERATURE": "2.0",
     "Z_SCORE_THRESHOLD_PRESSURE": "2.5",
     "OUTLIERS": "flag",
+    "RETENTION": "",
     "LOG_LEVEL": "INFO",
 }
 
@@ -90,6 +91,12 @@ def test_default_paths_are_relative_to_the_project(empty_home: Path) -> None:
         ("Z_SCORE_THRESHOLD_TEMPERATURE", "0", "a number above the yellow threshold"),
         ("Z_SCORE_THRESHOLD_PRESSURE", "-2", "a number above the yellow threshold"),
         ("OUTLIERS", "drop", "flag or reject"),
+        (
+            "RETENTION",
+            "90",
+            "empty, or a whole number of hours, days, weeks or years of 365 days, such as "
+            "12h, 90d, 2w or 1y",
+        ),
         ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING or ERROR"),
     ],
 )

@@ -1,0 +1,85 @@
+"""`smart-sensor db`: the state of the database, its schema, and whether its accounts agree."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.commands.shared import existing_store, name_of, size
+from pipeline.terminal import plain, used_settings
+from pipeline.timestamps import rfc3339
+
+app = typer.Typer(help="State, schema and accounts of the database.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """What the database is, and what is in it."""
+    settings = used_settings()
+    with existing_store(settings) as store:
+        found = store.status()
+    rows = sum(found.readings.values())
+    if as_json:
+        print(json.dumps({**asdict(found), "rows": rows}, default=plain))
+        return
+    last = rfc3339(found.last_timestamp) if found.last_timestamp else "none"
+    table = Table.grid(padding=(0, 2))
+    for name, value in (
+        ("database", name_of(settings)),
+        ("backend", f"{found.backend} {found.server_version}"),
+        ("table", found.table),
+        ("schema", found.schema_step),
+        ("size on disk", f"{size(found.size_bytes)} ({found.size_bytes:,} bytes)"),
+        ("readings", f"{rows:,}"),
+        *((f"  {rig}", f"{count:,}") for rig, count in found.readings.items()),
+        ("rejects", f"{found.rejects:,}"),
+        ("loads", f"{sum(found.loads.values()):,}"),
+        *((f"  {name}", f"{count:,}") for name, count in sorted(found.loads.items())),
+        ("last reading", last),
+    ):
+        table.add_row(Text(name), Text(value))
+    Console(highlight=False, emoji=False).print(table)
+
+
+@app.command()
+def upgrade() -> None:
+    """Bring the schema up to date, as opening the database does, and say what was done."""
+    from contextlib import closing
+
+    from pipeline.db_utils import get_engine
+    from pipeline.stores import open_store
+    from pipeline.stores.migrations import MIGRATIONS, recorded
+
+    settings = used_settings()
+    before = recorded(get_engine(settings), settings.table_name)
+    with closing(open_store(settings)):
+        pass
+    applied = [name for name in MIGRATIONS if name not in before]
+    for name in applied:
+        print(f"{name}: applied")
+    if not applied:
+        print(f"nothing to do: the schema is at {max(MIGRATIONS)}")
+
+
+@app.command()
+def check(as_json: AsJson = False) -> None:
+    """Look whether every reading is accounted for; exit code 1 where something is wrong."""
+    settings = used_settings()
+    with existing_store(settings) as store:
+        findings = store.check()
+    wrong = any(finding.wrong for finding in findings)
+    if as_json:
+        print(json.dumps({"sound": not wrong, "findings": [asdict(each) for each in findings]}))
+    else:
+        for finding in findings:
+            print(f"{'wrong' if finding.wrong else 'note'}: {finding.text}")
+        if not wrong:
+            print("everything is accounted for")
+    if wrong:
+        raise typer.Exit(1)

@@ -1,0 +1,115 @@
+"""Readings to other places: a file, another database, and back."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.shared import existing_store, name_of, refuse_missing, selections
+from pipeline.errors import SettingsError
+from pipeline.settings import Settings, load_settings
+from pipeline.terminal import errors, progress_bar, used_settings
+
+
+class Format(StrEnum):
+    """What `export` writes."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+
+
+def export(
+    path: Annotated[str, typer.Argument(help="File to write; - is standard output, with CSV.")],
+    format: Annotated[
+        Format | None, typer.Option(help="Default: by the name of the file, else parquet.")
+    ] = None,
+    rig: Annotated[str | None, typer.Option(help="Readings of this rig; default: all.")] = None,
+    start: Annotated[str | None, typer.Option(help="From this time on.")] = None,
+    end: Annotated[str | None, typer.Option(help="Before this time.")] = None,
+    date: Annotated[
+        str | None, typer.Option(help="One day (YYYY-MM-DD) in the rig's time zone.")
+    ] = None,
+) -> None:
+    """Write stored readings, scores and levels to a Parquet or CSV file."""
+    from pipeline.transfer.export import export_readings, refuse_format
+
+    settings = used_settings()
+    chosen = format or (Format.CSV if path.lower().endswith(".csv") else Format.PARQUET)
+    refuse_format(path, chosen.value)
+    with existing_store(settings) as store, progress_bar() as progress:
+        rows = export_readings(
+            store,
+            None if path == "-" else Path(path),
+            chosen.value,
+            selections(store, rig, start, end, date),
+            progress,
+        )
+    if path != "-":
+        errors.print(f"{path}: {rows:,} readings")
+
+
+def import_(
+    path: Annotated[Path, typer.Argument(help="A Parquet file of `export`, or an archive.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Import a file again that was already imported.")
+    ] = False,
+) -> None:
+    """Store exported readings as they are, with scores and levels, as one load."""
+    from contextlib import closing
+
+    from pipeline.stores import open_store
+    from pipeline.transfer.imports import import_readings
+
+    settings = used_settings()
+    with closing(open_store(settings)) as store, progress_bar() as progress:
+        for found in import_readings(store, path, force, progress):
+            if found.status == "already loaded":
+                errors.print(
+                    f"{path}: already imported as load {found.load_id}, nothing to do "
+                    "(--force imports it again)"
+                )
+            else:
+                errors.print(f"{path}: {found.accepted:,} readings, load {found.load_id}")
+
+
+def migrate(
+    to: Annotated[str, typer.Option(help="URL of the other database.", metavar="URL")],
+) -> None:
+    """Copy everything from DATABASE_URL to another database, and compare both."""
+    from contextlib import closing
+
+    from pipeline.stores import open_store
+    from pipeline.transfer.copy import copy_store
+
+    settings = used_settings()
+    other = _settings_of(to, settings)
+    if other.database_url == settings.database_url:
+        raise SettingsError(f"--to={name_of(other)}: is DATABASE_URL itself")
+    refuse_missing(settings)
+    with (
+        closing(open_store(settings)) as source,
+        closing(open_store(other)) as target,
+        progress_bar() as progress,
+    ):
+        copied = copy_store(source, target, progress)
+    errors.print(
+        f"{name_of(other)}: {copied.readings:,} readings on {copied.days:,} days "
+        f"of rigs, {copied.rejects:,} rejects, {copied.loads:,} loads; counts and checksums "
+        f"agree ({copied.copied_readings:,} readings copied by this run)"
+    )
+    if copied.missed_changes:
+        errors.print(
+            f"smart-sensor: {copied.missed_changes:,} changes came to the source after its last "
+            "moment was copied; they are not in the copy. Stop its writers and copy again"
+        )
+        raise typer.Exit(1)
+
+
+def _settings_of(url: str, settings: Settings) -> Settings:
+    try:
+        # DATABASE_PASSWORD_FILE is of the source.
+        other = load_settings(database_url=url, database_password_file=None)
+    except SettingsError as error:
+        raise SettingsError(str(error).replace("DATABASE_URL=", "--to=", 1)) from None
+    return settings.model_copy(update={"database_url": other.database_url})

@@ -1,0 +1,52 @@
+"""Readings grow old: those beyond an age are deleted, when somebody says so or by RETENTION."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from pipeline.durations import parse_duration
+from pipeline.settings import Settings
+from pipeline.stores.base import Pruned, Store
+
+logger = logging.getLogger(__name__)
+
+
+def prune(
+    store: Store,
+    before: datetime,
+    rig: str | None = None,
+    progress: Callable[[Pruned], None] = lambda pruned: None,
+) -> Pruned:
+    """Delete readings older than `before` (aware), and rejects whose time is, of one rig or all.
+
+    In many short transactions, so that others can write in between. Stopped at any moment it
+    leaves a consistent state, and goes on when it is called again. Raises DatabaseError.
+    """
+    total = Pruned()
+    while some := store.prune_some(before, rig):
+        total += some
+        progress(total)
+    return total
+
+
+def apply_retention(store: Store, settings: Settings, now: datetime | None = None) -> Pruned:
+    """Delete what is older than RETENTION says; nothing where it is empty.
+
+    To be called after a load, and from time to time where live sources write.
+    """
+    if not settings.retention:
+        return Pruned()
+    pruned = prune(store, age_limit(parse_duration(settings.retention), now))
+    if pruned:
+        logger.info(
+            "RETENTION=%s: %d readings and %d rejects deleted",
+            settings.retention,
+            pruned.readings,
+            pruned.rejects,
+        )
+    return pruned
+
+
+def age_limit(age: timedelta, now: datetime | None = None) -> datetime:
+    """The moment before which everything is older than `age`."""
+    return (now or datetime.now(UTC)) - age

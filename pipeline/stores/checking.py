@@ -1,0 +1,132 @@
+"""Do the tables agree with each other? Every question is answered by the database."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipeline.quality import REASONS
+from pipeline.stores import foreign
+from pipeline.stores.base import Finding
+from pipeline.stores.schema import Schema
+from pipeline.stores.sql import columns_of, distinct_values
+
+_STATUSES = ("complete", "nothing accepted", "live", "superseded")
+
+
+class Check:
+    """Looks at the tables on one connection, which sees one moment."""
+
+    def __init__(self, connection: sa.Connection, schema: Schema) -> None:
+        self._connection = connection
+        self._schema = schema
+
+    def findings(self) -> list[Finding]:
+        """Everything that is wrong, and what is worth knowing."""
+        return [
+            *self._keys(),
+            *self._accounts(),
+            *self._rejects(),
+            *self._changes(),
+            *self._rigs(),
+            *self._copy(),
+        ]
+
+    def rigs(self) -> list[str]:
+        """Names of the rigs that have readings."""
+        return distinct_values(self._connection, self._schema.readings.c.rig)
+
+    def readings_of(self, rig: str) -> int:
+        query = sa.select(sa.func.count()).where(self._schema.readings.c.rig == rig)
+        return self._connection.scalar(query) or 0
+
+    def last_timestamp(self, rig: str) -> datetime | None:
+        readings = self._schema.readings.c
+        newest = readings.timestamp.desc()
+        query = sa.select(readings.timestamp).where(readings.rig == rig).order_by(newest).limit(1)
+        return self._connection.scalar(query)
+
+    def _count(self, query: sa.Select[Any]) -> int:
+        return (
+            self._connection.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
+        )
+
+    def _keys(self) -> Iterator[Finding]:
+        readings = self._schema.readings.c
+        twice = sa.select(readings.rig, readings.timestamp).group_by(
+            readings.rig, readings.timestamp
+        )
+        count = self._count(twice.having(sa.func.count() > 1))
+        if count:
+            yield Finding(f"{count:,} times of a rig have more than one reading")
+
+    def _by_load(self, table: sa.Table) -> dict[int | None, int]:
+        query = sa.select(table.c.load_id, sa.func.count()).group_by(table.c.load_id)
+        return dict(map(tuple, self._connection.execute(query)))
+
+    def _accounts(self) -> Iterator[Finding]:
+        """Each load: what is there is what it brought, less what has gone since."""
+        loads = self._schema.loads
+        readings, rejects = (
+            self._by_load(self._schema.readings),
+            self._by_load(self._schema.rejects),
+        )
+        for load in self._connection.execute(sa.select(loads).order_by(loads.c.id)):
+            there = readings.pop(load.id, 0), rejects.pop(load.id, 0)
+            yield from (Finding(f"load {load.id}: {text}") for text in _account(load, *there))
+        foreign = readings.pop(None, 0)
+        if foreign:
+            yield Finding(f"{foreign:,} readings are of no load: foreign", wrong=False)
+        for name, left in (("readings", readings), ("rejects", rejects)):
+            if left:
+                numbers = ", ".join(str(number) for number in sorted(left, key=str)[:10])
+                count = sum(left.values())
+                yield Finding(f"{count:,} {name} are of loads that the ledger has not: {numbers}")
+
+    def _rejects(self) -> Iterator[Finding]:
+        rejects = self._schema.rejects.c
+        count = self._count(sa.select(rejects.id).where(rejects.reason.not_in(REASONS)))
+        if count:
+            yield Finding(f"{count:,} rejects have no reason, or one that does not exist")
+
+    def _changes(self) -> Iterator[Finding]:
+        changes = self._schema.changes.c
+        backwards = changes.first_timestamp > changes.last_timestamp
+        count = self._count(sa.select(changes.sequence).where(backwards | (changes.rows < 0)))
+        if count:
+            yield Finding(f"{count:,} changes end before they begin, or have less than no rows")
+
+    def _rigs(self) -> Iterator[Finding]:
+        known = set(self._connection.execute(sa.select(self._schema.rigs.c.name)).scalars())
+        changed = distinct_values(self._connection, self._schema.changes.c.rig)
+        for name in sorted({*self.rigs(), *changed} - known - {foreign.NOBODY}):
+            yield Finding(f"rig {name!r} has readings or changes, and no definition")
+
+    def _copy(self) -> Iterator[Finding]:
+        if columns_of(self._connection, f"{self._schema.table_name}_copying"):
+            yield Finding("this is an unfinished copy; start `smart-sensor migrate` again")
+
+
+def _account(load: sa.Row[Any], readings: int, rejects: int) -> Iterator[str]:
+    if load.status not in _STATUSES:
+        yield f"its status is {load.status!r}"
+    if load.status == "superseded":
+        if readings or rejects:
+            yield f"superseded, and {readings:,} readings and {rejects:,} rejects are there"
+        return
+    expected = load.accepted - load.readings_replaced - load.readings_pruned
+    if readings != expected:
+        yield (
+            f"{readings:,} readings are there, not {expected:,}: {load.accepted:,} accepted, "
+            f"{load.readings_replaced:,} replaced, {load.readings_pruned:,} pruned"
+        )
+    if rejects != load.rejected - load.rejects_pruned:
+        yield (
+            f"{rejects:,} rejects are there, not {load.rejected - load.rejects_pruned:,}: "
+            f"{load.rejected:,} rejected, {load.rejects_pruned:,} pruned"
+        )
+    if load.rejected != sum(load.rejected_by_reason.values()):
+        yield f"{load.rejected:,} rejected, and its reasons make another number"
+    if load.rows_read != load.accepted + load.rejected:
+        yield f"{load.rows_read:,} rows read are not all accepted or rejected"

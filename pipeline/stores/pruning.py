@@ -1,0 +1,103 @@
+"""Old readings and rejects go, a bounded number in each transaction; the ledger counts them."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from pipeline.stores.base import Pruned
+from pipeline.stores.ledger import Ledger
+from pipeline.stores.schema import Schema
+from pipeline.stores.sql import distinct_values
+
+# About a tenth of a second: nobody who waits for the write lock notices.
+ROWS_AT_ONCE = 20_000
+
+
+class Departed(NamedTuple):
+    """What was deleted of one rig and load."""
+
+    load_id: int | None
+    rig: str
+    rows: int
+    first: datetime
+    last: datetime
+
+
+class Pruning:
+    """Deletes on the connection of its transaction."""
+
+    def __init__(self, connection: sa.Connection, schema: Schema) -> None:
+        self._connection = connection
+        self._schema = schema
+        self._ledger = Ledger(connection, schema)
+
+    def expired(self, before: datetime, rig: str | None) -> Pruned:
+        """How many readings and rejects are older than a time; nothing is deleted."""
+        counts = []
+        for table in (self._schema.readings, self._schema.rejects):
+            query = sa.select(sa.func.count()).where(table.c.timestamp < before)
+            rigs = [rig] if rig else distinct_values(self._connection, table.c.rig)
+            each = (self._connection.scalar(query.where(table.c.rig == name)) for name in rigs)
+            counts.append(sum(count or 0 for count in each))
+        return Pruned(*counts)
+
+    def some(self, before: datetime, rig: str | None) -> Pruned:
+        """Delete at most ROWS_AT_ONCE rows of one rig; nothing is left when it deletes nothing."""
+        readings = self._oldest(self._schema.readings, before, rig)
+        if readings:
+            self._account(readings, "readings_pruned")
+            return Pruned(readings=sum(part.rows for part in readings))
+        rejects = self._oldest(self._schema.rejects, before, rig)
+        self._account(rejects, "rejects_pruned")
+        return Pruned(rejects=sum(part.rows for part in rejects))
+
+    def _oldest(self, table: sa.Table, before: datetime, rig: str | None) -> list[Departed]:
+        """Delete the oldest rows of a rig that has some, and tell what they were."""
+        for name in [rig] if rig else distinct_values(self._connection, table.c.rig):
+            old = (table.c.rig == name) & (table.c.timestamp < before)
+            times = sa.select(table.c.timestamp).where(old).order_by(table.c.timestamp)
+            if self._connection.scalar(times.limit(1)) is None:
+                continue
+            end = self._connection.scalar(times.offset(ROWS_AT_ONCE).limit(1))
+            if end is not None:
+                # Of rejects many may have one time: they go together.
+                old = (table.c.rig == name) & (table.c.timestamp <= end)
+            return self._deleted(table, old)
+        return []
+
+    def _deleted(self, table: sa.Table, condition: sa.ColumnElement[bool]) -> list[Departed]:
+        if self._connection.dialect.name == "postgresql":
+            # One statement: what it counts is what it has deleted, whoever writes beside it.
+            gone = table.delete().where(condition)
+            rows = gone.returning(table.c.load_id, table.c.rig, table.c.timestamp).cte("gone")
+            return [Departed(*row) for row in self._connection.execute(by_load(rows))]
+        # SQLite's writer is alone.
+        found = self._connection.execute(by_load(table).where(condition)).all()
+        self._connection.execute(table.delete().where(condition))
+        return [Departed(*row) for row in found]
+
+    def _account(self, departed: Iterable[Departed], counter: str) -> None:
+        loads = self._schema.loads
+        # In one order, so that two who count at once do not wait for each other.
+        for part in sorted(departed, key=lambda each: each.load_id or 0):
+            column = loads.c[counter]
+            update = loads.update().where(loads.c.id == part.load_id)
+            self._connection.execute(update.values({column: column + part.rows}))
+        for rig in sorted({part.rig for part in departed}):
+            parts = [part for part in departed if part.rig == rig]
+            first, last = min(part.first for part in parts), max(part.last for part in parts)
+            self._ledger.change(rig, first, last, rows=0)
+
+
+def by_load(table: sa.FromClause) -> sa.Select[Any]:
+    """What a table holds of each load and rig, as the fields of Departed."""
+    timestamp = table.c.timestamp
+    return sa.select(
+        table.c.load_id,
+        table.c.rig,
+        sa.func.count(),
+        sa.func.min(timestamp),
+        sa.func.max(timestamp),
+    ).group_by(table.c.load_id, table.c.rig)

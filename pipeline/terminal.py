@@ -1,0 +1,88 @@
+"""What every command does on a terminal: settings and log, a progress bar, questions, JSON."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from pipeline.errors import SmartSensorError
+from pipeline.settings import Settings, get_settings
+from pipeline.timestamps import rfc3339
+
+errors = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def used_settings() -> Settings:
+    """The settings of this process; from here on its log goes to standard error."""
+    settings = get_settings()
+    logging.basicConfig(
+        level=settings.log_level,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    return settings
+
+
+@contextmanager
+def progress_bar(quiet: bool = False) -> Iterator[Any]:
+    """A bar on a terminal; elsewhere a log line at every tenth of a stage."""
+    if quiet or not sys.stderr.isatty():
+        yield _LoggedProgress() if not quiet else (lambda stage, done, total: None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage.capitalize(), total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield show
+
+
+class _LoggedProgress:
+    """Says how far a long stage is; a short one says nothing."""
+
+    _LEAST = 50_000_000
+
+    def __init__(self) -> None:
+        self._said: dict[str, int] = {}
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        least = self._LEAST if stage == "reading" else self._LEAST // 40
+        tenth = 10 * done // max(total, 1)
+        if total >= least and tenth > self._said.get(stage, 0):
+            self._said[stage] = tenth
+            logging.getLogger("smart-sensor").info("%s: %d %%", stage, 10 * tenth)
+
+
+def plain(value: Any) -> Any:
+    """For `json.dumps`: a time as the text that we write. Raises TypeError for anything else."""
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask on a terminal unless `yes`; stops the command when the answer is no.
+
+    Raises SmartSensorError where nobody can be asked.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise SmartSensorError(f"{question} Nobody can be asked here: say --yes to go ahead")
+    if not typer.confirm(question, err=True):
+        raise typer.Exit(1)
