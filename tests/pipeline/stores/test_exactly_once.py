@@ -42,7 +42,7 @@ def live(minute: int) -> pl.DataFrame:
 
 
 def account(sql: Sql) -> None:
-    """The ledger has to equal the tables."""
+    """The ledger has to equal the tables; by plain SQL, and as `db check` sees it."""
     loads = sql(
         "SELECT id, status, accepted, readings_replaced, rejected FROM sensor_data_loads ORDER BY 1"
     )
@@ -53,6 +53,8 @@ def account(sql: Sql) -> None:
         assert stored.pop(number, 0) == (0 if gone else accepted - replaced)
         assert rejects.pop(number, 0) == (0 if gone else rejected)
     assert stored == rejects == {}
+    with closing(open_store(load_settings())) as store:
+        assert store.check() == []
 
 
 @pytest.mark.many_connections
@@ -183,6 +185,7 @@ def test_a_connection_that_is_cut_in_the_middle_of_a_copy(
         assert finished.code == 0, finished.err
         assert proxy.cuts == 1
     assert "Traceback" not in finished.err
+    monkeypatch.setenv("DATABASE_URL", database_url)
     ((accepted, rejected),) = sql(
         "SELECT accepted, rejected FROM sensor_data_loads WHERE source LIKE '%long.csv'"
     )
