@@ -7,7 +7,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.quality import REASONS
-from pipeline.stores import foreign
 from pipeline.stores.base import Finding
 from pipeline.stores.schema import Schema
 from pipeline.stores.sql import columns_of, distinct_values
@@ -99,9 +98,12 @@ class Check:
 
     def _rigs(self) -> Iterator[Finding]:
         known = set(self._connection.execute(sa.select(self._schema.rigs.c.name)).scalars())
-        changed = distinct_values(self._connection, self._schema.changes.c.rig)
-        for name in sorted({*self.rigs(), *changed} - known - {foreign.NOBODY}):
-            yield Finding(f"rig {name!r} has readings or changes, and no definition")
+        readings = self._schema.readings.c
+        for name in sorted(set(self.rigs()) - known):
+            ours = (readings.rig == name) & readings.load_id.is_not(None)
+            mine = self._connection.scalar(sa.select(sa.literal(1)).where(ours).limit(1))
+            # Of another program's rig there is none.
+            yield Finding(f"rig {name!r} has readings, and no definition", wrong=mine is not None)
 
     def _copy(self) -> Iterator[Finding]:
         if columns_of(self._connection, f"{self._schema.table_name}_copying"):

@@ -37,6 +37,14 @@ class ChunkPruning(Pruning):
                 return Pruned(sum(part.rows for part in departed))
         return super().some(before, rig)
 
+    def _deleted(self, table: sa.Table, condition: sa.ColumnElement[bool]) -> list[Departed]:
+        if table is not self._schema.readings:
+            return super()._deleted(table, condition)
+        # What is compressed cannot be deleted and returned in one statement (55000).
+        name = self._connection.dialect.identifier_preparer.format_table(table)
+        self._connection.exec_driver_sql(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE")
+        return self._deleted_alone(table, condition)
+
     def _dropped(self, chunk: sa.Row[Any]) -> list[Departed]:
         readings = self._schema.readings.c
         columns = (sa.column(c.name, c.type) for c in (readings.rig, readings.timestamp))

@@ -73,7 +73,10 @@ class Pruning:
             gone = table.delete().where(condition)
             rows = gone.returning(table.c.load_id, table.c.rig, table.c.timestamp).cte("gone")
             return [Departed(*row) for row in self._connection.execute(by_load(rows))]
-        # SQLite's writer is alone.
+        return self._deleted_alone(table, condition)  # SQLite's writer is alone
+
+    def _deleted_alone(self, table: sa.Table, condition: sa.ColumnElement[bool]) -> list[Departed]:
+        """Count, then delete, where nobody else can write."""
         found = self._connection.execute(by_load(table).where(condition)).all()
         self._connection.execute(table.delete().where(condition))
         return [Departed(*row) for row in found]

@@ -116,8 +116,10 @@ class TimescaleLoad(PostgresLoad):
         """As long as `_ROWS_A_CHUNK` readings of all rigs of the load take."""
         spans = self._incoming.spans.values()
         taken = max(last for _, last in spans) - min(first for first, _ in spans)
-        each = taken * (_ROWS_A_CHUNK / max(self._incoming.rows, 1))
-        interval = max((i for i in _INTERVALS if i <= each), default=_INTERVALS[0])
+        # In seconds: of few readings in a long time it is longer than a timedelta can be.
+        each_s = taken.total_seconds() * _ROWS_A_CHUNK / max(self._incoming.rows, 1)
+        short_enough = (i for i in _INTERVALS if i.total_seconds() <= each_s)
+        interval = max(short_enough, default=_INTERVALS[0])
         preparer = self._connection.dialect.identifier_preparer
         table = preparer.format_table(self._schema.readings)
         text = f"{interval.total_seconds():.0f} seconds"

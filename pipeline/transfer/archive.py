@@ -87,15 +87,21 @@ class _Parts:
         self.rows = 0
 
     def write(self, frame: pl.DataFrame) -> None:
-        if self._sink is None:
-            name = f"{self._table}/{len(self._found):06d}.parquet"
-            self._sink = _Sink(self._archive.open(name, "w", force_zip64=True))
-            self._writer = ParquetWriter(self._sink, self._columns)
-            self._found.append({"name": name})
-        self._writer.write(frame)
-        self.rows += len(frame)
-        if self._writer.rows >= _ROWS_A_PART:
-            self.finish()
+        while len(frame):
+            if self._sink is None:
+                self._begin()
+            part = frame.head(_ROWS_A_PART - self._writer.rows)
+            self._writer.write(part)
+            self.rows += len(part)
+            if self._writer.rows >= _ROWS_A_PART:
+                self.finish()
+            frame = frame.slice(len(part))
+
+    def _begin(self) -> None:
+        name = f"{self._table}/{len(self._found):06d}.parquet"
+        self._sink = _Sink(self._archive.open(name, "w", force_zip64=True))
+        self._writer = ParquetWriter(self._sink, self._columns)
+        self._found.append({"name": name})
 
     def finish(self) -> list[dict[str, Any]]:
         """End the open part; returns all parts so far, as the manifest has them."""

@@ -13,6 +13,7 @@ import polars as pl
 
 from pipeline.errors import DatabaseError
 from pipeline.stores import Store
+from pipeline.stores.foreign import NOBODY
 from pipeline.stores.records import TABLES, Records
 from pipeline.transfer.days import Day, Digest, Span, day_digests, days_of, spans_of
 from pipeline.transfer.files import Progress, no_progress
@@ -144,6 +145,8 @@ def _touched(there: Records, here: Records, sequence: int) -> list[Span]:
     if isinstance(oldest, int) and oldest > max(sequence, 1):
         return spans_of(days)  # old changes are not kept: some may be missing
     later = changes.filter(pl.col("sequence") > sequence)
+    if NOBODY in later["rig"]:
+        return spans_of(days)  # another program has written, nobody knows where
     for rig, first, last in later.select("rig", "first_timestamp", "last_timestamp").iter_rows():
         within = (day for day in days if day.rig == rig)
         touched |= {day for day in within if first.date() <= day.date <= last.date()}
