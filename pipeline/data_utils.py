@@ -3,6 +3,7 @@
 They know nothing of HTTP. Frames may be pandas, Polars or Arrow.
 """
 
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -39,12 +40,12 @@ def load_sensor_data(
     if name not in tables:
         there = ", ".join(tables) or "none yet: run `smart-sensor etl`"
         raise UnknownTableError(f"no table of readings is named {name!r}; there are: {there}")
-    store = open_store(settings.model_copy(update={"table_name": name}))
-    frames = [
-        frame
-        for stored in store.rigs(counted=False)
-        for frame in store.readings(_day(stored, date_filter))
-    ]
+    with closing(open_store(settings.model_copy(update={"table_name": name}))) as store:
+        frames = [
+            frame
+            for stored in store.rigs(counted=False)
+            for frame in store.readings(_day(stored, date_filter))
+        ]
     if not frames:
         rig = configured_rig(settings)
         if date_filter is not None:

@@ -135,17 +135,19 @@ def _is_refusal(error: BaseException | None) -> bool:
 
 
 def conninfo(url: sa.URL) -> str:
-    """The URL as libpq reads it."""
+    """The URL as libpq reads it; several hosts, too."""
     from psycopg.conninfo import make_conninfo
+    from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-    given = url.translate_connect_args(database="dbname", username="user")
-    values: dict[str, Any] = {**given, **url.query}
+    dialect: Any = PGDialect_psycopg  # without types
+    _, values = dialect().create_connect_args(url)
     return make_conninfo("", **values)
 
 
 def _first_line(error: Any) -> str:
     primary = getattr(getattr(error, "diag", None), "message_primary", None)
-    return str(primary or error).partition("\n")[0].strip()
+    # ADBC puts words of its own before those of the server.
+    return str(primary or error).rpartition("ERROR:  ")[2].partition("\n")[0].strip()
 
 
 def _last_line(error: Any) -> str:

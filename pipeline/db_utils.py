@@ -85,6 +85,8 @@ def has_timescale(connection: sa.Connection, wanted: str) -> bool:
             f"{shown(connection.engine.url)}: TIMESCALE=on, but the server has no extension "
             "timescaledb; install it there, or set TIMESCALE=auto"
         )
+    # Of workers that start at once one makes it, the others find it.
+    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended('timescaledb', 0))")
     connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS timescaledb")
     return True
 
@@ -110,7 +112,7 @@ def pool_options(settings: Settings) -> dict[str, Any]:
     return {
         "pool_size": settings.database_pool_size,
         "max_overflow": settings.database_max_overflow,
-        "pool_timeout": 5,
+        "pool_timeout": 10,
         "pool_recycle": settings.database_pool_recycle_s,
         "pool_pre_ping": settings.database_pool_pre_ping,
     }
@@ -142,13 +144,14 @@ def _postgres(
             f"{shown(url)}: the drivers of PostgreSQL are not installed; "
             "install requirements.txt, or smart-sensor-dashboard[postgres]"
         )
+    options = f"-c timezone=UTC -c statement_timeout={statement_timeout_s * 1000:.0f}"
     ours = {
         "connect_timeout": f"{connect_timeout_s:.0f}",
         "application_name": "smart-sensor",
-        "options": f"-c timezone=UTC -c statement_timeout={statement_timeout_s * 1000:.0f}",
+        **url.query,  # what somebody writes into the URL wins
+        "options": f"{options} {url.query.get('options', '')}".strip(),
     }
-    # What somebody writes into the URL wins.
-    return sa.create_engine(url.set(query={**ours, **url.query}), **pool)
+    return sa.create_engine(url.set(query=ours), **pool)
 
 
 def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:

@@ -100,6 +100,8 @@ def load_data(
         frame = frame.with_columns(pl.lit(rig.name).alias("rig"))
     if not isinstance(frame.schema["timestamp"], pl.Datetime):
         raise SourceError("column timestamp holds no times; pass the frame through transform_data")
+    if frame.select(pl.struct("rig", "timestamp").is_duplicated().any()).item():
+        raise SourceError("the frame has a time twice; pass it through transform_data first")
     digest = hashlib.sha256(frame.write_ipc(None).getvalue()).hexdigest()
     identity = SourceIdentity("frame", digest, rig, "{}")
     outcome = LoadOutcome(rows_read=len(frame), accepted=len(frame))

@@ -1,10 +1,11 @@
 """Trying again after errors that may pass: which ones, their type says."""
 
 import logging
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
 from tenacity.wait import wait_random_exponential
 
 from pipeline.errors import Retryable
@@ -16,7 +17,11 @@ _LONGEST_PAUSE_S = 5.0
 
 
 class Retry:
-    """Calls something until it does not raise Retryable any more, for at most `seconds`."""
+    """Calls something until it does not raise Retryable any more.
+
+    It stops when the first failure was `seconds` ago: what a load had taken until then does not
+    count, and a long one has another try.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -26,10 +31,18 @@ class Retry:
 
         Pauses grow, and are random: writers that met once do not meet again.
         """
+        deadline: float | None = None
+
+        def is_over(state: RetryCallState) -> bool:
+            nonlocal deadline
+            over = deadline is not None and time.monotonic() >= deadline
+            deadline = deadline or time.monotonic() + self._seconds
+            return over or not self._seconds
+
         attempts = Retrying(
             retry=retry_if_exception_type(Retryable),
             wait=wait_random_exponential(multiplier=0.1, max=_LONGEST_PAUSE_S),
-            stop=stop_after_delay(self._seconds),
+            stop=is_over,
             before_sleep=_say,
             reraise=True,
         )

@@ -76,11 +76,11 @@ class Settings(BaseSettings):
     )
     database_pool_size: Annotated[int, Field(ge=0, le=1000)] = _setting(
         8,
-        "Connections kept open; 0: none, each question opens its own (for pgbouncer).",
+        "Connections kept open by a process; 0: none, each question opens its own.",
         "a whole number, 0 to 1000",
     )
     database_max_overflow: Annotated[int, Field(ge=0, le=1000)] = _setting(
-        56,
+        8,
         "Connections beyond those, closed when they are no longer needed.",
         "a whole number, 0 to 1000",
     )

@@ -20,19 +20,20 @@ def sign(connection: sa.Connection) -> None:
 def install(connection: sa.Connection, schema: Schema) -> None:
     """Record one change without rows for each transaction of others that touches readings."""
     quote = connection.dialect.identifier_preparer.quote
+    home = _home(connection, schema)
     table, changes = quote(schema.table_name), quote(schema.changes.name)
     function = quote(f"{schema.table_name}_noticed")
     # Not in the order of commits, unlike ours: a lock would make all wait for their transaction.
     connection.exec_driver_sql(f"""
         CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-        SET search_path = {_current_schema(connection)}, pg_temp AS $$
+        SET search_path = {home}, pg_temp AS $$
         BEGIN
             IF current_setting('smart_sensor.writer', true) IN ('on', pg_current_xact_id()::text)
             THEN
                 RETURN NULL;
             END IF;
             PERFORM set_config('smart_sensor.writer', pg_current_xact_id()::text, true);
-            INSERT INTO {changes} (rig, first_timestamp, last_timestamp, rows, committed_at)
+            INSERT INTO {home}.{changes} (rig, first_timestamp, last_timestamp, rows, committed_at)
             VALUES ('{NOBODY}', now(), now(), 0, now());
             RETURN NULL;
         END $$""")  # noqa: S608  # quoted names
@@ -46,5 +47,10 @@ def install(connection: sa.Connection, schema: Schema) -> None:
     )
 
 
-def _current_schema(connection: sa.Connection) -> str:
-    return str(connection.scalar(sa.text("SELECT quote_ident(current_schema())")))
+def _home(connection: sa.Connection, schema: Schema) -> str:
+    """The schema that the tables are in, quoted."""
+    found = sa.text(
+        "SELECT quote_ident(nspname) FROM pg_class JOIN pg_namespace"
+        " ON pg_namespace.oid = relnamespace WHERE pg_class.oid = to_regclass(quote_ident(:table))"
+    )
+    return str(connection.scalar(found, {"table": schema.changes.name}))

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any, NamedTuple, TypeVarTuple
 
 import polars as pl
 import sqlalchemy as sa
@@ -13,11 +14,20 @@ from pipeline.errors import RigError
 from pipeline.rig import Rig
 from pipeline.stores.base import LoadOutcome, SourceIdentity
 from pipeline.stores.schema import Moment, Schema
-from pipeline.stores.sql import wait_for_turn
+from pipeline.stores.sql import inserting, wait_for_turn
+
+Columns = TypeVarTuple("Columns")
 
 # Nobody who is further behind than this resumes: they read everything again.
 _CHANGES_KEPT = 100_000
 _TIMES_AT_ONCE = 10_000
+
+
+class GivenWay(NamedTuple):
+    """Readings that give way to those of a load, and readings of the load that give way."""
+
+    replaced: int = 0
+    lost: int = 0
 
 
 class Ledger:
@@ -26,6 +36,7 @@ class Ledger:
     def __init__(self, connection: sa.Connection, schema: Schema) -> None:
         self._connection = connection
         self._schema = schema
+        self._changes: list[dict[str, Any]] = []
 
     def open(self, identity: SourceIdentity, status: str) -> int:
         """A new ledger row. Returns its number."""
@@ -104,49 +115,60 @@ class Ledger:
         for rig, (first, last, rows) in touched.items():
             self.change(rig, first, last, rows)
 
-    def replaced(self, load_id: int, counts: Mapping[int | None, int]) -> int:
+    def replaced(self, load_id: int, counts: Mapping[int | None, int]) -> "GivenWay":
         """Account for readings with the keys of load `load_id`: how many each other load had.
 
-        They give way to it, or it to them where their load has the higher number. Returns how
-        many give way to it.
+        They give way to it, or it to them where their load has the higher number.
         """
         loads = self._schema.loads
-        given_way = 0
-        for number, count in counts.items():
-            loser = load_id if number is not None and number > load_id else number
-            given_way += count if number is None or number <= load_id else 0
+        replaced = lost = 0
+        # In one order, so that two who count at once do not wait for each other.
+        for number in sorted(counts, key=lambda number: number or 0):
+            count = counts[number]
+            wins = number is None or number <= load_id
+            replaced, lost = replaced + count * wins, lost + count * (not wins)
+            loser = number if wins else load_id
             if loser is not None:
                 self._connection.execute(
                     loads.update()
                     .where(loads.c.id == loser)
                     .values(readings_replaced=loads.c.readings_replaced + count)
                 )
-        return given_way
+        return GivenWay(replaced, lost)
 
-    def count_replaced(self, load_id: int, rig: str, times: pl.Series) -> int:
-        """Account for the readings of a rig that have one of these times already.
-
-        Returns how many will be replaced.
-        """
+    def count_replaced(self, load_id: int, rig: str, times: pl.Series) -> "GivenWay":
+        """Account for the readings of a rig that have one of these times already."""
         readings = self._schema.readings.c
-        stored = sa.select(readings.load_id, sa.func.count()).group_by(readings.load_id)
         first, last = times.min(), times.max()
         between = (readings.rig == rig) & readings.timestamp.between(first, last)
         if self._connection.scalar(sa.select(sa.literal(1)).where(between).limit(1)) is None:
-            return 0
+            return GivenWay()
         counts: Counter[int | None] = Counter()
         for start in range(0, len(times), _TIMES_AT_ONCE):
             part = times.slice(start, _TIMES_AT_ONCE).to_list()
-            query = stored.where(readings.rig == rig, readings.timestamp.in_(part))
-            counts.update(dict(self._connection.execute(query).all()))
+            owners = (
+                sa.select(readings.load_id)
+                .where(readings.rig == rig, readings.timestamp.in_(part))
+                .order_by(readings.timestamp)
+            )
+            counts.update(self._connection.execute(self.held(owners)).scalars())
         return self.replaced(load_id, counts)
+
+    def held(self, query: "sa.Select[*Columns]") -> "sa.Select[*Columns]":
+        """A question about readings whose answer stays true until the transaction ends."""
+        if self._schema.lockable_rows:
+            return query.with_for_update(of=self._schema.readings)
+        wait_for_turn(self._connection, f"{self._schema.table_name} merge")
+        return query
 
     def add_live_rejects(self, load_id: int, rejected: dict[str, int]) -> None:
         """Count rejected rows of a live source in its ledger row."""
         loads = self._schema.loads
         mine = loads.c.id == load_id
         if rejected:
-            known = self._connection.scalar(sa.select(loads.c.rejected_by_reason).where(mine)) or {}
+            # Locked: another batch of the same source may be counted at the same time.
+            counted = sa.select(loads.c.rejected_by_reason).where(mine).with_for_update()
+            known = self._connection.scalar(counted) or {}
             total = {r: known.get(r, 0) + rejected.get(r, 0) for r in {**known, **rejected}}
             count = sum(rejected.values())
             self._connection.execute(
@@ -184,43 +206,67 @@ class Ledger:
         self.change(rig, first, last, rows)
 
     def change(self, rig: str, first: datetime, last: datetime, rows: int) -> None:
-        """One more change, with the next sequence number; very old ones go.
+        """One more change, to be written by `announce`.
 
         No rows means that readings in this range were taken away.
         """
+        self._changes.append(
+            {"rig": rig, "first_timestamp": first, "last_timestamp": last, "rows": rows}
+        )
+
+    def announce(self) -> None:
+        """Write the changes, with the next sequence numbers; very old ones go.
+
+        The last thing that a transaction does: from here on other writers wait until it ends.
+        """
         changes = self._schema.changes
+        if not self._changes:
+            return
         # Numbers become visible in their order: whoever has read one has not missed a lower one.
         wait_for_turn(self._connection, changes.name)
-        row = {
-            "rig": rig,
-            "first_timestamp": first,
-            "last_timestamp": last,
-            "rows": rows,
-            "committed_at": datetime.now(UTC),
-        }
         insert = changes.insert().returning(changes.c.sequence)
-        sequence = self._connection.execute(insert, row).scalar_one()
+        for change in self._changes:
+            row = {**change, "committed_at": datetime.now(UTC)}
+            sequence = self._connection.execute(insert, row).scalar_one()
         old = changes.c.sequence <= sequence - _CHANGES_KEPT
         self._connection.execute(changes.delete().where(old))
+        self._changes.clear()
+
+    def check(self, rig: Rig) -> None:
+        """Raises RigError when a stored channel of the rig has another unit."""
+        stored = self._stored(rig)
+        if stored is not None:
+            _refuse_other_units(rig, Rig.model_validate(json.loads(stored.definition)))
 
     def register(self, rig: Rig) -> None:
-        """Keep the rig's definition. Raises RigError when a stored channel has another unit."""
+        """Keep the rig's definition, if it is another than the one that is kept.
+
+        Raises RigError when a stored channel has another unit.
+        """
         rigs = self._schema.rigs
-        stored = self._connection.execute(sa.select(rigs).where(rigs.c.name == rig.name)).first()
         values: dict[str, str | float | None] = {
             "label": rig.label,
             "time_zone": rig.time_zone,
             "definition": rig.model_dump_json(),
             "version": rig.version,
         }
+        stored = self._stored(rig)
         if stored is None:
-            values |= {"name": rig.name, "interval_s": rig.interval_s}
-            self._connection.execute(rigs.insert(), values)
-            return
+            insert = inserting(self._connection, rigs).on_conflict_do_nothing()
+            row = {**values, "name": rig.name, "interval_s": rig.interval_s}
+            self._connection.execute(insert.values(row))
+            # Somebody else may have brought it at the same time.
+            stored = self._stored(rig)
+            assert stored is not None
         _refuse_other_units(rig, Rig.model_validate(json.loads(stored.definition)))
         if rig.interval_s is not None:
             values["interval_s"] = rig.interval_s
-        self._connection.execute(rigs.update().where(rigs.c.name == rig.name), values)
+        if any(getattr(stored, name) != value for name, value in values.items()):
+            self._connection.execute(rigs.update().where(rigs.c.name == rig.name), values)
+
+    def _stored(self, rig: Rig) -> sa.Row[Any] | None:
+        rigs = self._schema.rigs
+        return self._connection.execute(sa.select(rigs).where(rigs.c.name == rig.name)).first()
 
 
 def _refuse_other_units(rig: Rig, stored: Rig) -> None:

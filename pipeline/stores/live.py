@@ -6,12 +6,12 @@ import polars as pl
 import sqlalchemy as sa
 
 from pipeline.stores.base import SourceIdentity, span
-from pipeline.stores.ledger import Ledger
+from pipeline.stores.ledger import GivenWay, Ledger
 from pipeline.stores.migrations import add_channels
 from pipeline.stores.schema import Schema
 
-# Writes readings of one rig, of which so many are expected to replace others.
-Upsert = Callable[[pl.DataFrame, int], None]
+# Writes readings of one rig, of which so many are expected to replace others or to give way.
+Upsert = Callable[[pl.DataFrame, GivenWay], None]
 
 
 def begin(connection: sa.Connection, schema: Schema, identity: SourceIdentity) -> int:
@@ -40,3 +40,4 @@ def append(
             ledger.register(rig)
         upsert(part, ledger.count_replaced(load_id, rig.name, part["timestamp"]))
         ledger.add_live_readings(load_id, rig.name, *span(part))
+    ledger.announce()

@@ -8,8 +8,7 @@ import sqlalchemy as sa
 
 from pipeline.quality import REJECT_SCHEMA
 from pipeline.stores.base import Incoming, LoadOutcome, Range, SourceIdentity, span
-from pipeline.stores.ledger import Ledger
-from pipeline.stores.migrations import add_channels
+from pipeline.stores.ledger import GivenWay, Ledger
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of, elapsed
 
@@ -42,17 +41,17 @@ class Load:
         if outcome.accepted:
             # A load of which nothing is accepted takes nothing back: it may be a wrong rig file.
             self._ledger.supersede(self._identity, self.load_id)
-        for name in self._touched:
+        # Late, and in one order: others need the same rows.
+        for name in sorted(self._touched):
+            self._ledger.register(self._identity.rig.renamed(name))
             self._keep_interval(name, outcome.interval_s)
         self._ledger.complete(self.load_id, outcome, self._touched)
+        self._ledger.announce()
 
     def open(self) -> None:
-        """Make room for the rig's channels, and begin the ledger row."""
-        rig = self._identity.rig
-        if self._incoming.spans:
-            add_channels(self._connection, self._schema, rig)
+        """Begin the ledger row. Raises RigError when the rig contradicts what is stored."""
         for name in self._incoming.spans:
-            self._ledger.register(rig.renamed(name))
+            self._ledger.check(self._identity.rig.renamed(name))
         self.load_id = self._ledger.open(self._identity, "open")
 
     @property
@@ -95,11 +94,8 @@ class Load:
             f" {on_conflict(self._connection, self._schema)}"
         )
 
-    def _count_replaced(self, staging: str) -> int:
-        """Account for the readings that will give way; returns how many of them will.
-
-        Those of a load with a higher number stay: then it is ours that gives way.
-        """
+    def _count_replaced(self, staging: str) -> GivenWay:
+        """Account for the readings that will give way, or that ours will give way to."""
         readings = self._schema.readings
         coming = sa.table(
             sa.quoted_name(staging, quote=False),
@@ -107,11 +103,13 @@ class Load:
             sa.column("timestamp", readings.c.timestamp.type),
         )
         same = (readings.c.rig == coming.c.rig) & (readings.c.timestamp == coming.c.timestamp)
-        query = (
-            sa.select(readings.c.load_id, sa.func.count())
+        # Held, so that those that are counted are those that give way.
+        owners = self._ledger.held(
+            sa.select(readings.c.load_id)
             .join(coming, same)
-            .group_by(readings.c.load_id)
-        )
+            .order_by(readings.c.rig, readings.c.timestamp)
+        ).cte("owners")
+        query = sa.select(owners.c.load_id, sa.func.count()).group_by(owners.c.load_id)
         counts: dict[int | None, int] = dict(self._connection.execute(query).all())
         return self._ledger.replaced(self.load_id, counts)
 

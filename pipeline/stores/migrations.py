@@ -103,7 +103,14 @@ def recorded(engine: sa.Engine, table_name: str) -> set[str]:
 
 
 def add_channels(connection: sa.Connection, schema: Schema, rig: Rig) -> None:
-    """Add the columns that a rig's channels need; nullable, so no row is touched.
+    """Add the columns that a rig's channels need. Raises RigError as `missing_columns` does."""
+    add_columns(connection, schema, missing_columns(connection, schema, rig))
+
+
+def missing_columns(
+    connection: sa.Connection, schema: Schema, rig: Rig
+) -> dict[str, sa.types.TypeEngine[Any]]:
+    """Columns that the readings need for a rig's channels and do not have yet.
 
     Raises RigError when a column of that name holds something else.
     """
@@ -117,7 +124,7 @@ def add_channels(connection: sa.Connection, schema: Schema, rig: Rig) -> None:
                 f"rig {rig.name!r}: column {name!r} of table {schema.table_name!r} holds "
                 f"{present[name]}; give the channel another name"
             )
-    add_columns(connection, schema, missing)
+    return missing
 
 
 def add_columns(

@@ -1,24 +1,24 @@
 """PostgreSQL: questions through psycopg, loads and exports in Arrow (see arrow.py)."""
 
+import hashlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
 
 from pipeline.database_errors import shown, translated_errors
 from pipeline.db_utils import get_engine, pool_options
-from pipeline.errors import DatabaseConflict, DatabaseError
+from pipeline.errors import DatabaseError, DatabaseUnavailable
 from pipeline.retry import Retry
-from pipeline.rig import LEVELS
 from pipeline.settings import Settings
 from pipeline.stores import arrow, foreign, live, questions
 from pipeline.stores.base import Incoming, Range, SourceIdentity
-from pipeline.stores.load import Load, on_conflict
-from pipeline.stores.migrations import is_current, migrate
-from pipeline.stores.postgres_key import has_key, make_complete
+from pipeline.stores.ledger import GivenWay
+from pipeline.stores.migrations import add_channels, is_current, migrate, missing_columns
+from pipeline.stores.postgres_key import make_complete
+from pipeline.stores.postgres_load import PostgresLoad, upsert
 from pipeline.stores.postgres_upkeep import PostgresUpkeep
 from pipeline.stores.questions import Questions
 from pipeline.stores.schema import Schema
@@ -27,17 +27,18 @@ from pipeline.stores.sql import wait_for_turn
 logger = logging.getLogger(__name__)
 
 _OLDEST = 14
-_STAGING = "staging"
+_LOCK_TIMEOUT_S = 30
 
 
 class PostgresStore(Questions, PostgresUpkeep):
     """A PostgreSQL database as a Store."""
 
     backend = "postgresql"
+    _lockable_rows = True
 
     def __init__(self, settings: Settings) -> None:
         engine = get_engine(settings)
-        super().__init__(engine, Schema(settings.table_name))
+        super().__init__(engine, Schema(settings.table_name, self._lockable_rows))
         self._retry = Retry(settings.database_retry_s)
         self._arrow = arrow.arrow_engine(engine.url, **pool_options(settings))
         self._retry(self._migrate)
@@ -47,21 +48,22 @@ class PostgresStore(Questions, PostgresUpkeep):
         self._engine.dispose()
 
     def version(self) -> int:
-        changes, loads, rejects = self._schema.changes, self._schema.loads, self._schema.rejects
-        table = sa.text("to_regclass(quote_ident(:table))::oid::bigint")
-        # All of them only grow, and every commit adds to one.
-        counters = [
-            sa.select(sa.func.coalesce(sa.func.max(changes.c.sequence), 0)),
-            sa.select(sa.func.coalesce(sa.func.max(loads.c.id), 0)),
-            sa.select(sa.func.coalesce(sa.func.max(rejects.c.id), 0)),
+        changes, loads = self._schema.changes, self._schema.loads
+        # Every commit changes one of these, whatever the order in which commits become visible.
+        figures = [
+            sa.select(sa.func.max(changes.c.sequence)),
             sa.select(sa.func.count()).where(changes.c.rig == foreign.NOBODY),
+            sa.select(sa.func.count()).select_from(loads),
+            sa.select(sa.func.sum(loads.c.rows_read)),
         ]
-        subqueries = (counter.scalar_subquery() for counter in counters)
+        table = sa.text("to_regclass(quote_ident(:table))::oid::bigint")
+        subqueries = (figure.scalar_subquery() for figure in figures)
         query = sa.select(table.bindparams(table=changes.name), *subqueries)
         with self._reading() as connection:
-            oid, *counts = connection.execute(query).one()
-        # Of tables that were made anew they begin anew.
-        return int((oid << 32) + sum(counts))
+            oid, *found = connection.execute(query).one()
+        digest = hashlib.blake2b(repr(found).encode(), digest_size=4).digest()
+        # Of tables that were made anew the numbers begin anew.
+        return int((oid << 32) + int.from_bytes(digest))
 
     def readings(self, selection: Range) -> Iterator[pl.DataFrame]:
         with translated_errors(self._engine.url), self._arrow.connect() as connection:
@@ -74,6 +76,7 @@ class PostgresStore(Questions, PostgresUpkeep):
     def loading(
         self, identity: SourceIdentity, incoming: Incoming, again: bool = False
     ) -> Iterator["PostgresLoad | None"]:
+        self._make_room(identity, incoming)
         with (
             translated_errors(self._engine.url),
             self._arrow.connect() as connection,
@@ -90,23 +93,28 @@ class PostgresStore(Questions, PostgresUpkeep):
                 yield self._load(connection, identity, incoming)
 
     def begin_live(self, identity: SourceIdentity) -> int:
-        with self._writing() as connection:
-            make_complete(connection, self._schema)
-            return live.begin(connection, self._schema, identity)
+        def once() -> int:
+            with self._writing() as connection:
+                make_complete(connection, self._schema)
+                return live.begin(connection, self._schema, identity)
+
+        return self._retry(once)
 
     def append(
         self, load_id: int, source: SourceIdentity, readings: pl.DataFrame, rejects: pl.DataFrame
     ) -> None:
-        committed: list[str] = []
+        transaction: str | None = None
 
         def once() -> None:
-            if committed and self._was_committed(committed.pop()):
+            nonlocal transaction
+            if transaction is not None and self._was_committed(transaction):
                 return
+            transaction = None
             with self._writing() as connection:
-                transaction = sa.text("SELECT pg_current_xact_id()::text")
                 self._append(connection, load_id, source, readings, rejects)
                 # Should the connection be lost while it commits, the server knows the outcome.
-                committed.append(connection.scalar(transaction) or "")
+                number = sa.text("SELECT pg_current_xact_id()::text")
+                transaction = connection.scalar(number)
 
         self._retry(once)
 
@@ -118,18 +126,34 @@ class PostgresStore(Questions, PostgresUpkeep):
         readings: pl.DataFrame,
         rejects: pl.DataFrame,
     ) -> None:
-        def upsert(part: pl.DataFrame, expected: int) -> None:
-            replaced = _upsert(connection, self._schema, load_id, source, part)
-            _refuse_surprise(self._engine.url, expected, replaced)
+        def write(part: pl.DataFrame, expected: GivenWay) -> None:
+            upsert(connection, self._schema, load_id, source, part, expected)
 
         make_complete(connection, self._schema)
         _insert_rejects(connection, self._schema, load_id, source.name, rejects)
-        live.append(connection, self._schema, load_id, source, readings, rejects, upsert)
+        live.append(connection, self._schema, load_id, source, readings, rejects, write)
 
     def _was_committed(self, transaction: str) -> bool:
-        state = sa.text("SELECT pg_xact_status(:transaction ::xid8)")
+        """What became of a transaction. Raises DatabaseUnavailable while it is not decided."""
+        status = sa.text("SELECT pg_xact_status(CAST(:transaction AS xid8))")
         with self._reading() as connection:
-            return bool(connection.scalar(state, {"transaction": transaction}) == "committed")
+            state = connection.scalar(status, {"transaction": transaction})
+        if state == "in progress":
+            raise DatabaseUnavailable(f"{shown(self._engine.url)}: a commit is not decided yet")
+        return bool(state == "committed")
+
+    def _make_room(self, identity: SourceIdentity, incoming: Incoming) -> None:
+        """Add the columns that a load needs, in a transaction of their own.
+
+        In the load's they would shut out all readers for as long as it takes.
+        """
+        if not incoming.spans:
+            return
+        with self._reading() as connection:
+            if not missing_columns(connection, self._schema, identity.rig):
+                return
+        with self._writing() as connection:
+            add_channels(connection, self._schema, identity.rig)
 
     def _load(
         self, connection: sa.Connection, identity: SourceIdentity, incoming: Incoming
@@ -150,126 +174,20 @@ class PostgresStore(Questions, PostgresUpkeep):
     def _writing(self) -> Iterator[sa.Connection]:
         with translated_errors(self._engine.url), self._engine.begin() as connection:
             foreign.sign(connection)
+            # It may take as long as it takes, but not wait for ever for somebody else.
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_S}s'")
             yield connection
 
-
-class PostgresLoad(Load):
-    """A load into PostgreSQL by COPY: straight into the table, or through a staging table.
-
-    Rows go straight in where nothing is stored between the times that they bring. Should another
-    writer bring one of them at the same time, the key refuses, and the load is tried again. Into
-    the empty table they go before it has its key: making it at the end takes a fourth of the time.
-    """
-
-    def __init__(
-        self,
-        connection: sa.Connection,
-        schema: Schema,
-        identity: SourceIdentity,
-        incoming: Incoming,
-    ) -> None:
-        super().__init__(connection, schema, identity, incoming)
-        self._first = bool(incoming.spans) and self._is_first()
-        self.open()
-
-    def add_readings(self, frames: Iterable[pl.DataFrame]) -> None:
-        if not self._incoming.spans:
-            return
-        noted = self._noted(frames)
-        if self._first or self._is_new_ground():
-            self._copy(noted)
-        else:
-            self._stage(noted)
-            self._merge(_STAGING)
-        make_complete(self._connection, self._schema)
-
-    def add_rejects(self, frames: Iterable[pl.DataFrame]) -> None:
-        columns = [
-            pl.lit(self.load_id, pl.Int32).alias("load_id"),
-            pl.lit(self._identity.name).alias("source"),
-            pl.all(),
-        ]
-        rows = (frame.select(columns) for frame in frames)
-        arrow.copy_into(self._connection, self._schema.rejects.name, None, rows)
-
-    def _merge(self, staging: str) -> None:
-        expected = self._count_replaced(staging)
-        statement = sa.text(counting_replaced(self._merging(staging)))
-        replaced = self._connection.scalar(statement, {"load_id": self.load_id})
-        _refuse_surprise(self._connection.engine.url, expected, replaced or 0)
-
-    def _copy(self, frames: Iterable[pl.DataFrame]) -> None:
-        number = pl.lit(self.load_id, pl.Int32).alias("load_id")
-        rows = (frame.select(*self._value_columns, number) for frame in frames)
-        arrow.copy_into(self._connection, self._schema.table_name, None, rows)
-
-    def _is_first(self) -> bool:
-        """Whether the table is empty, and stays so for everybody else until this load ends."""
-        if has_key(self._connection, self._schema):
-            return False
-        # First a lock that no reader has: two loads that both hold the table would wait for ever.
-        wait_for_turn(self._connection, f"{self._schema.table_name} first load")
-        if has_key(self._connection, self._schema):
-            return False
-        table = self._connection.dialect.identifier_preparer.format_table(self._schema.readings)
-        # Readers go on.
-        self._connection.exec_driver_sql(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
-        return True
-
-    def _stage(self, frames: Iterable[pl.DataFrame]) -> None:
-        preparer = self._connection.dialect.identifier_preparer
-        table = preparer.format_table(self._schema.readings)
-        columns = ", ".join(map(preparer.quote, self._value_columns))
-        self._connection.exec_driver_sql(
-            f"CREATE TEMPORARY TABLE {_STAGING} ON COMMIT DROP AS"  # noqa: S608  # quoted names
-            f" SELECT {columns} FROM {table} WITH NO DATA"
-        )
-        rows = (frame.select(self._value_columns) for frame in frames)
-        arrow.copy_into(self._connection, _STAGING, "pg_temp", rows)
-        self._connection.exec_driver_sql(f"ANALYZE {_STAGING}")
-
-
-def _upsert(
-    connection: sa.Connection,
-    schema: Schema,
-    load_id: int,
-    source: SourceIdentity,
-    readings: pl.DataFrame,
-) -> int:
-    """Insert or replace readings of one rig by arrays; returns how many were replaced."""
-    preparer = connection.dialect.identifier_preparer
-    names = ["timestamp", *source.rig.value_columns]
-    kinds = ["timestamptz", *map(_array_kind, readings.select(names[1:]).dtypes)]
-    arrays = ", ".join(f"CAST(:v{place} AS {kind}[])" for place, kind in enumerate(kinds))
-    columns = ", ".join(map(preparer.quote, names))
-    insert = (
-        f"INSERT INTO {preparer.format_table(schema.readings)} (rig, load_id, {columns})"  # noqa: S608  # quoted names
-        f" SELECT :rig, :load_id, * FROM unnest({arrays}) {on_conflict(connection, schema)}"
-    )
-    values: dict[str, Any] = {
-        f"v{place}": readings[name].to_list() for place, name in enumerate(names)
-    }
-    values |= {"rig": readings["rig"][0], "load_id": load_id}
-    return connection.scalar(sa.text(counting_replaced(insert)), values) or 0
-
-
-def counting_replaced(upsert: str) -> str:
-    """An upsert as a question: how many rows it has replaced."""
-    # A row that was there before has been locked by this transaction (xmax), a new one by none.
-    return (
-        f"WITH merged AS ({upsert} RETURNING xmax <> 0 AS replaced)"  # noqa: S608  # a statement of ours
-        " SELECT count(*) FILTER (WHERE replaced) FROM merged"
-    )
-
-
-def _array_kind(kind: pl.DataType) -> str:
-    return "text" if kind == pl.Enum(LEVELS) else "double precision"
-
-
-def _refuse_surprise(url: sa.URL, expected: int, replaced: int) -> None:
-    """Raises DatabaseConflict when somebody has written the same keys since we looked."""
-    if expected != replaced:
-        raise DatabaseConflict(f"{shown(url)}: another writer has brought the same readings")
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with (
+            translated_errors(self._engine.url),
+            self._engine.connect().execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            ) as connection,
+        ):
+            yield connection
 
 
 def _insert_rejects(

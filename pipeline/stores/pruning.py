@@ -92,6 +92,7 @@ class Pruning:
             parts = [part for part in departed if part.rig == rig]
             first, last = min(part.first for part in parts), max(part.last for part in parts)
             self._ledger.change(rig, first, last, rows=0)
+        self._ledger.announce()
 
 
 def by_load(table: sa.FromClause) -> sa.Select[Any]:

@@ -41,6 +41,9 @@ class Moment(sa.TypeDecorator[datetime]):
         return from_microseconds(value)
 
 
+# Counts on for as long as anybody lives; SQLite numbers only an INTEGER by itself.
+Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
 # Compared byte by byte everywhere: the same order of rigs in every database, and faster keys.
 RigName = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
@@ -58,6 +61,8 @@ class Schema:
     """The tables of one TABLE_NAME."""
 
     table_name: str
+    # TimescaleDB cannot lock a row of a compressed chunk.
+    lockable_rows: bool = True
 
     @cached_property
     def metadata(self) -> sa.MetaData:
@@ -133,7 +138,7 @@ class Schema:
         return sa.Table(
             f"{self.table_name}_rejects",
             self.metadata,
-            sa.Column("id", sa.Integer, primary_key=True),
+            sa.Column("id", Number, primary_key=True),
             sa.Column("load_id", sa.Integer, nullable=False),
             sa.Column("source", sa.Text, nullable=False),
             sa.Column("line", sa.BigInteger, nullable=False),
@@ -151,7 +156,7 @@ class Schema:
         return sa.Table(
             f"{self.table_name}_changes",
             self.metadata,
-            sa.Column("sequence", sa.Integer, primary_key=True),
+            sa.Column("sequence", Number, primary_key=True),
             sa.Column("rig", RigName, nullable=False),
             sa.Column("first_timestamp", Moment, nullable=False),
             sa.Column("last_timestamp", Moment, nullable=False),

@@ -3,6 +3,7 @@
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
@@ -102,3 +103,9 @@ def wait_for_turn(connection: sa.Connection, name: str) -> None:
     if connection.dialect.name == "postgresql":
         key = sa.func.hashtextextended(sa.bindparam("name", name, sa.Text), 0)
         connection.scalar(sa.select(sa.func.pg_advisory_xact_lock(key)))
+
+
+def inserting(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that can say what is to happen in a conflict."""
+    kind = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return kind(table)

@@ -1,7 +1,7 @@
 """SQLite through Python's own `sqlite3`: one writer at a time, readers never blocked (WAL)."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,17 +10,20 @@ import polars as pl
 import sqlalchemy as sa
 
 from pipeline.database_errors import translated_errors
+from pipeline.errors import DatabaseConflict
 from pipeline.stores import live
 from pipeline.stores.base import Incoming, SourceIdentity
+from pipeline.stores.ledger import GivenWay
 from pipeline.stores.load import REJECT_COLUMNS, Load, on_conflict
-from pipeline.stores.migrations import is_current, migrate
+from pipeline.stores.migrations import add_channels, is_current, migrate
 from pipeline.stores.questions import Questions
 from pipeline.stores.schema import Schema
 from pipeline.stores.sqlite_rows import RowWriter, driver
 from pipeline.stores.sqlite_upkeep import SqliteUpkeep
 from pipeline.stores.watch import Watch
 
-_STAGING = "temp.staging"
+# No table of a setting can have this name.
+_STAGING = 'temp."readings to merge"'
 # A load that holds the write lock for longer than a live source should have to wait.
 _LONG_LOAD_ROWS = 200_000
 _LIVE = timedelta(minutes=1)
@@ -66,16 +69,20 @@ class SqliteStore(Questions, SqliteUpkeep):
     ) -> Iterator["SqliteLoad | None"]:
         with translated_errors(self._engine.url), self._engine.connect() as connection:
             load = SqliteLoad(connection, self._schema, identity, incoming)
+
+            def is_known() -> bool:
+                return not again and self._known(connection, identity) is not None
+
             try:
                 staged_first = load.is_to_be_staged_first()
                 if not staged_first:
                     load.lock()
-                # Where the write lock is held it is asked under it: two processes may bring it.
-                if not again and self._known(connection, identity) is not None:
+                if is_known():
                     yield None
                     return
                 if not staged_first:
                     load.open()
+                load.is_known = is_known
                 yield load
                 connection.commit()
             finally:
@@ -93,7 +100,7 @@ class SqliteStore(Questions, SqliteUpkeep):
             conflict = on_conflict(connection, self._schema)
             rows = _readings_writer(connection, self._schema, source, conflict)
 
-            def upsert(part: pl.DataFrame, _: int) -> None:
+            def upsert(part: pl.DataFrame, _: GivenWay) -> None:
                 rows.write((part["rig"][0], load_id), part)
 
             live.append(connection, self._schema, load_id, source, readings, rejects, upsert)
@@ -117,6 +124,7 @@ class SqliteLoad(Load):
     that meets live writers is staged before it takes the write lock.
     """
 
+    is_known: Callable[[], bool]
     _locked = False
     _staged = False
 
@@ -136,6 +144,11 @@ class SqliteLoad(Load):
         self._connection.begin()
         self._locked = True
 
+    def open(self) -> None:
+        if self._incoming.spans:
+            add_channels(self._connection, self._schema, self._identity.rig)
+        super().open()
+
     def add_readings(self, frames: Iterable[pl.DataFrame]) -> None:
         noted = self._noted(frames)
         if self._locked and self._is_new_ground():
@@ -147,6 +160,9 @@ class SqliteLoad(Load):
         if not self._locked:
             self._connection.commit()
             self.lock()
+            if self.is_known():
+                # Another process has brought the same while this one was staging it.
+                raise DatabaseConflict(f"{self._identity.name}: somebody else has just loaded it")
             self.open()
         self._merge(_STAGING)
 
@@ -169,7 +185,7 @@ class SqliteLoad(Load):
         quote = self._connection.dialect.identifier_preparer.quote
         columns = ", ".join(map(quote, self._value_columns))
         self._staged = True
-        self._connection.exec_driver_sql(f"CREATE TEMPORARY TABLE staging ({columns})")
+        self._connection.exec_driver_sql(f"CREATE TABLE {_STAGING} ({columns})")
         rows = RowWriter(self._connection, _STAGING, ["rig"], self._value_columns[1:])
         for frame in frames:
             rows.write((frame["rig"][0],), frame)

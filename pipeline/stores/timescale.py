@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import polars as pl
 import sqlalchemy as sa
@@ -13,7 +13,9 @@ from pipeline.errors import DatabaseError
 from pipeline.spool import Spool
 from pipeline.stores.base import Incoming, SourceIdentity
 from pipeline.stores.chunks import ChunkUpkeep
-from pipeline.stores.postgres import PostgresLoad, PostgresStore
+from pipeline.stores.postgres import PostgresStore
+from pipeline.stores.postgres_key import is_hypertable
+from pipeline.stores.postgres_load import PostgresLoad
 from pipeline.stores.schema import Schema
 from pipeline.stores.sql import wait_for_turn
 
@@ -33,6 +35,7 @@ class TimescaleStore(ChunkUpkeep, PostgresStore):
     """A TimescaleDB database as a Store."""
 
     backend = "timescaledb"
+    _lockable_rows = False
 
     @contextmanager
     def loading(
@@ -52,11 +55,11 @@ class TimescaleStore(ChunkUpkeep, PostgresStore):
         super()._migrate()
         with self._reading() as connection:
             _refuse_old(connection)
-            if _is_hypertable(connection, self._schema):
+            if is_hypertable(connection, self._schema):
                 return
         with self._writing() as connection:
             wait_for_turn(connection, f"{self._schema.table_name} migrations")
-            if not _is_hypertable(connection, self._schema):
+            if not is_hypertable(connection, self._schema):
                 make_hypertable(connection, self._schema)
 
     def _compress(self, incoming: Incoming) -> None:
@@ -66,25 +69,25 @@ class TimescaleStore(ChunkUpkeep, PostgresStore):
         """
         first = min(start for start, _ in incoming.spans.values())
         last = max(end for _, end in incoming.spans.values())
-        chunks = sa.text(
-            "SELECT format('%I.%I', chunk_schema, chunk_name)"
-            " FROM timescaledb_information.chunks WHERE hypertable_name = :table"
-            " AND hypertable_schema = current_schema()"
-            " AND range_end > :first AND range_end <= :last"
-        )
-        values = {"table": self._schema.table_name, "first": first, "last": last}
-        with self._reading() as connection:
-            names = list(connection.execute(chunks, values).scalars())
         compress = sa.text(
             "SELECT compress_chunk(CAST(:chunk AS regclass), if_not_compressed => true)"
         )
-        for name in names:
-            try:
+        try:
+            for name in self._chunks_between(first, last):
                 with self._writing() as connection:
-                    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
                     connection.scalar(compress, {"chunk": name})
-            except DatabaseError as error:
-                logger.warning("chunk %s stays as it is for now: %s", name, error)
+        except DatabaseError as error:
+            logger.warning("some chunks are not compressed yet: %s", error)
+
+    def _chunks_between(self, first: datetime, last: datetime) -> list[str]:
+        chunks = sa.text(
+            "SELECT chunk::text FROM show_chunks(to_regclass(quote_ident(:table))) AS chunk"
+            " JOIN timescaledb_information.chunks ON chunk_name = split_part(chunk::text, '.', 2)"
+            " WHERE range_end > :first AND range_end <= :last ORDER BY range_end"
+        )
+        values = {"table": self._schema.table_name, "first": first, "last": last}
+        with self._reading() as connection:
+            return list(connection.execute(chunks, values).scalars())
 
 
 class TimescaleLoad(PostgresLoad):
@@ -186,14 +189,6 @@ def make_hypertable(connection: sa.Connection, schema: Schema) -> None:
         " if_not_exists => true)"
     )
     connection.execute(policy, {"table": table})
-
-
-def _is_hypertable(connection: sa.Connection, schema: Schema) -> bool:
-    found = sa.text(
-        "SELECT 1 FROM timescaledb_information.hypertables"
-        " WHERE hypertable_name = :table AND hypertable_schema = current_schema()"
-    )
-    return connection.scalar(found, {"table": schema.table_name}) is not None
 
 
 def _version(connection: sa.Connection) -> tuple[int, int]:

@@ -14,7 +14,7 @@ DEFAULTS = {
     "DATABASE_URL": "sqlite:///data/processed.db",
     "TIMESCALE": "auto",
     "DATABASE_POOL_SIZE": "8",
-    "DATABASE_MAX_OVERFLOW": "56",
+    "DATABASE_MAX_OVERFLOW": "8",
     "DATABASE_POOL_RECYCLE_S": "1800",
     "DATABASE_POOL_PRE_PING": "true",
     "DATABASE_CONNECT_TIMEOUT_S": "10",
