@@ -138,8 +138,8 @@ class _Before:
 
     def __init__(self, records: Records) -> None:
         self.is_empty = records.is_empty()
-        # Higher than any number that somebody may have seen: see Store.version.
-        self._sequence = records.last_sequence() + records.last_load() + 1
+        # Behind every number that somebody may have seen.
+        self._sequence = records.last_sequence()
         self._rigs = {} if self.is_empty else _spans(records)
 
     def announce(self, records: Records) -> None:
