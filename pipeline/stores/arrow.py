@@ -111,8 +111,10 @@ def fetched(
                 frame = pl.from_arrow(cursor.fetch_arrow_table())
             assert isinstance(frame, pl.DataFrame)
             if frame.is_empty():
-                return
+                break
             yield frame
+        with raw.cursor() as cursor:
+            cursor.execute("CLOSE rows")
     except adbc.Error as error:
         raise _as_sqlalchemy(connection, error) from error
 
