@@ -40,6 +40,7 @@ _POSTGRES_PROBLEMS = {
     "3D000": "there is no such database; create it, or change DATABASE_URL",
     "42501": "the user has not the right to do this; ask whoever owns the database",
     "53100": "the server's disk is full; nothing of this load was stored",
+    "55P03": "somebody else has locked the table; try again when they have finished",
     "57014": "the question took longer than DATABASE_STATEMENT_TIMEOUT_S; ask for a shorter range",
 }
 # The least that libpq knows.

@@ -36,6 +36,10 @@ class DatabaseConflict(DatabaseError, Retryable):
     """Two writers met: nothing of this one was stored, and the next try finds the other's work."""
 
 
+class ForeignTableError(DatabaseError):
+    """A table of the name TABLE_NAME was made by somebody else; the message says why it stays."""
+
+
 class UnknownTableError(DatabaseError, LookupError):
     """The table asked for does not exist; the message names those that do."""
 

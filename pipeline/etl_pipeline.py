@@ -17,7 +17,6 @@ from pipeline.ahead import ahead
 from pipeline.errors import SourceError
 from pipeline.frames import FrameKind, from_polars, to_polars
 from pipeline.output import ProcessedCsv
-from pipeline.quality import REASONS
 from pipeline.retention import apply_retention
 from pipeline.retry import Retry
 from pipeline.rig import Rig, configured_rig
@@ -219,13 +218,13 @@ def _load_source(
         load_id=load_id,
         rows_read=outcome.rows_read,
         accepted=outcome.accepted,
-        rejected_by_reason=_by_reason(outcome),
+        rejected_by_reason=outcome.rejected_by_reason,
         ignored_columns=source.columns.ignored,
         kpis={
             name: tally.kpis(
                 outcome.accepted_moments[name],
                 # Which of several rigs a rejected row belongs to is not always known.
-                _by_reason(outcome) if len(outcome.tallies) == 1 else None,
+                outcome.rejected_by_reason if len(outcome.tallies) == 1 else None,
                 rig.interval_s,
             )
             for name, tally in outcome.tallies.items()
@@ -249,25 +248,11 @@ def _store(
             with closing(ahead(_written(outcome.readings(), processed))) as written:
                 load.add_readings(_watched(written, outcome, progress))
             load.add_rejects(outcome.rejects())
-            intervals = [tally.usual_interval_s for tally in outcome.tallies.values()]
-            load.finish(
-                LoadOutcome(
-                    outcome.rows_read,
-                    outcome.accepted,
-                    _by_reason(outcome),
-                    outcome.moments,
-                    intervals[0] if len(intervals) == 1 else None,
-                )
-            )
+            load.finish(outcome.load_outcome)
             return load.load_id
     for readings in outcome.readings():
         processed.add(readings)
     return None
-
-
-def _by_reason(outcome: Transformed) -> dict[str, int]:
-    """Rejects by reason, in the order in which reasons apply."""
-    return {reason: outcome.rejected[reason] for reason in REASONS if outcome.rejected[reason]}
 
 
 def _watched(

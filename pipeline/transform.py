@@ -22,7 +22,7 @@ from pipeline.rig import Rig
 from pipeline.scoring import Moments, is_outlier, measure, score
 from pipeline.sources.base import Source
 from pipeline.spool import Spool
-from pipeline.stores.base import Incoming
+from pipeline.stores.base import Incoming, LoadOutcome
 from pipeline.tally import Tally
 from pipeline.timestamps import from_microseconds
 
@@ -76,6 +76,23 @@ class Transformed(AbstractContextManager["Transformed"]):
             known = spans.get(piece.rig, (first, last))
             spans[piece.rig] = min(first, known[0]), max(last, known[1])
         return Incoming(sum(piece.rows for piece in self._pieces), spans)
+
+    @property
+    def rejected_by_reason(self) -> dict[str, int]:
+        """Rejects by reason, in the order in which reasons apply."""
+        return {reason: self.rejected[reason] for reason in REASONS if self.rejected[reason]}
+
+    @property
+    def load_outcome(self) -> LoadOutcome:
+        """What a load reports, when all is written."""
+        intervals = [tally.usual_interval_s for tally in self.tallies.values()]
+        return LoadOutcome(
+            self.rows_read,
+            self.accepted,
+            self.rejected_by_reason,
+            self.moments,
+            intervals[0] if len(intervals) == 1 else None,
+        )
 
     def readings(self) -> Iterator[pl.DataFrame]:
         """Accepted, scored readings in source order; each frame holds readings of one rig.

@@ -2,6 +2,7 @@
 
 from pipeline.database_errors import translated_errors
 from pipeline.db_utils import get_engine, has_timescale, is_postgres
+from pipeline.errors import ForeignTableError
 from pipeline.settings import Settings
 from pipeline.stores.base import Store
 from pipeline.stores.sqlite import SqliteStore
@@ -12,8 +13,20 @@ __all__ = ["Store", "open_store"]
 def open_store(settings: Settings) -> Store:
     """The store that DATABASE_URL names, its schema brought up to date.
 
-    Raises DatabaseError when it cannot be opened or belongs to somebody else.
+    A table of that name that somebody else has made is adopted (docs/schema.md). Raises
+    ForeignTableError where it cannot be, DatabaseError when the database cannot be opened.
     """
+    try:
+        return _open(settings)
+    except ForeignTableError:
+        # It needs the transform, which needs values of this package.
+        from pipeline.stores.adoption import adopt
+
+        adopt(settings)
+    return _open(settings)
+
+
+def _open(settings: Settings) -> Store:
     engine = get_engine(settings)
     if not is_postgres(settings):
         return SqliteStore(engine, settings.table_name)

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.database_errors import translated_errors
-from pipeline.errors import DatabaseError, RigError
+from pipeline.errors import DatabaseError, ForeignTableError, RigError
 from pipeline.rig import Rig
 from pipeline.stores.schema import Schema, departed_columns, reading_columns
 from pipeline.stores.sql import columns_of
@@ -64,8 +64,8 @@ def is_current(connection: sa.Connection, schema: Schema) -> bool:
 def migrate(connection: sa.Connection, schema: Schema) -> list[str]:
     """Apply what is missing, in order; the caller's transaction holds the write lock.
 
-    Returns the names applied. Raises DatabaseError when a table of that name is not ours, or
-    was made by a newer version.
+    Returns the names applied. Raises ForeignTableError when a table of that name is not ours,
+    DatabaseError when it was made by a newer version.
     """
     applied = applied_migrations(connection, schema)
     unknown = applied - MIGRATIONS.keys()
@@ -74,17 +74,30 @@ def migrate(connection: sa.Connection, schema: Schema) -> list[str]:
             f"table {schema.table_name!r} was made by a newer version of Smart Sensor "
             f"({', '.join(sorted(unknown))}); install that version, or set another TABLE_NAME"
         )
-    if not applied and sa.inspect(connection).has_table(schema.table_name):
-        raise DatabaseError(
-            f"table {schema.table_name!r} exists and was not made by Smart Sensor; "
-            "set another TABLE_NAME, or rename that table"
-        )
+    if is_foreign(connection, schema):
+        raise foreign_table(schema)
     todo = [name for name in MIGRATIONS if name not in applied]
     for name in todo:
         MIGRATIONS[name](connection, schema)
         record = {"name": name, "applied_at": datetime.now(UTC)}
         connection.execute(schema.migrations.insert(), record)
     return todo
+
+
+def is_foreign(connection: sa.Connection, schema: Schema) -> bool:
+    """Whether there is a table of that name without any step of ours on record."""
+    return not applied_migrations(connection, schema) and sa.inspect(connection).has_table(
+        schema.table_name
+    )
+
+
+def foreign_table(schema: Schema, reason: str | None = None) -> ForeignTableError:
+    """What is said of a table that is not ours; `reason` is why it cannot be adopted."""
+    adopted = f", and it cannot be adopted: {reason}" if reason else ""
+    return ForeignTableError(
+        f"table {schema.table_name!r} exists and was not made by Smart Sensor{adopted}; "
+        "set another TABLE_NAME, or rename that table"
+    )
 
 
 def applied_migrations(connection: sa.Connection, schema: Schema) -> set[str]:

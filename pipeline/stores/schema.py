@@ -179,6 +179,11 @@ class Schema:
         return f"{self.table_name}_pkey"
 
     @property
+    def original(self) -> str:
+        """Where a table that was adopted is kept as it was."""
+        return f"{self.table_name}_original"
+
+    @property
     def readable_view(self) -> str:
         return f"{self.table_name}_readable"
 

@@ -139,9 +139,10 @@ class SqliteLoad(Load):
         return found
 
     def lock(self) -> None:
-        """Begin the transaction that writes."""
-        self._connection.execution_options(write=True)
-        self._connection.begin()
+        """Begin the transaction that writes, unless the load is part of one."""
+        if not self._connection.in_transaction():
+            self._connection.execution_options(write=True)
+            self._connection.begin()
         self._locked = True
 
     def open(self) -> None:

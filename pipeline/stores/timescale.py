@@ -54,7 +54,7 @@ class TimescaleStore(ChunkUpkeep, PostgresStore):
     def _migrate(self) -> None:
         super()._migrate()
         with self._reading() as connection:
-            _refuse_old(connection)
+            refuse_old(connection)
             if is_hypertable(connection, self._schema):
                 return
         with self._writing() as connection:
@@ -175,9 +175,10 @@ def make_hypertable(connection: sa.Connection, schema: Schema) -> None:
     interval = f"INTERVAL '{_USUAL_INTERVAL.days} days'"
     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
     create = sa.text(
-        "SELECT create_hypertable(CAST(:table AS regclass),"
+        # Arrow has no name for the type that it gives.
+        "SELECT CAST(create_hypertable(CAST(:table AS regclass),"
         f" by_range('timestamp', {interval}),"
-        " create_default_indexes => false, migrate_data => true)"
+        " create_default_indexes => false, migrate_data => true) AS text)"
     )
     connection.execute(create, {"table": table}).all()
     connection.exec_driver_sql(
@@ -197,7 +198,8 @@ def _version(connection: sa.Connection) -> tuple[int, int]:
     return int(major), int(minor)
 
 
-def _refuse_old(connection: sa.Connection) -> None:
+def refuse_old(connection: sa.Connection) -> None:
+    """Raises DatabaseError for a version that lacks what we need."""
     version = _version(connection)
     if version < _OLDEST:
         raise DatabaseError(

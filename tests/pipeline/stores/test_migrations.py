@@ -86,8 +86,9 @@ def test_a_table_of_somebody_else_is_refused_and_left_alone(
     with pytest.raises(DatabaseError) as caught:
         open_store(settings)
     assert str(caught.value) == (
-        "table 'sensor_data' exists and was not made by Smart Sensor; "
-        "set another TABLE_NAME, or rename that table"
+        "table 'sensor_data' exists and was not made by Smart Sensor, and it cannot be adopted: "
+        "required column missing: 'timestamp', 'temperature', 'pressure', "
+        "'uptime'. Columns found: 'mine'; set another TABLE_NAME, or rename that table"
     )
     assert tables(sql, database_url) == {"sensor_data"}
     assert sql("SELECT mine FROM sensor_data") == [(5,)]
