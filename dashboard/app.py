@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 import uvicorn
+from anyio.to_thread import run_sync
 from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
@@ -18,9 +19,10 @@ from dashboard import api, exports, live, pages, problems
 from dashboard.answers import Answers, Context
 from pipeline import __version__
 from pipeline.errors import SettingsError, SmartSensorError
+from pipeline.retention import apply_retention
 from pipeline.rig import configured_rig
 from pipeline.settings import Settings, get_settings
-from pipeline.stores import open_store
+from pipeline.stores import Store, open_store
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ Made = TypeVar("Made")
 # How long answers that are under way may take when the server is told to stop.
 _GRACE_S = 3
 _BACKLOG = 2048
+_RETENTION_INTERVAL_S = 3600
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -42,11 +45,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(app.state.live.watch())
+        tasks = [
+            asyncio.create_task(work) for work in (app.state.live.watch(), _retain(store, settings))
+        ]
         yield
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         store.close()
 
     app = FastAPI(
@@ -66,6 +72,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(router)
     app.mount("/static", pages.StaticPages(directory=pages.STATIC), name="static")
     return app
+
+
+async def _retain(store: Store, settings: Settings) -> None:
+    """Once an hour, from the start on, delete what is older than RETENTION."""
+    while True:
+        try:
+            await run_sync(apply_retention, store, settings)
+        except SmartSensorError as error:
+            logger.warning("RETENTION waits: %s", error)
+        await asyncio.sleep(_RETENTION_INTERVAL_S)
 
 
 def create_dashboard(settings: Settings | None = None) -> FastAPI:

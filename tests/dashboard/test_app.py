@@ -4,6 +4,7 @@ import re
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.services.server import (
     DASHBOARD,
     free_port,
     run_until_exit,
+    running_server,
     settings_for,
     start_server,
 )
@@ -232,3 +234,17 @@ def test_without_charts_the_page_says_what_to_run(
     page = dashboard_page(tmp_path)
     assert "pip install" in page
     assert "/static/vendor/" not in page
+
+
+def test_what_is_older_than_retention_goes_while_the_server_runs(tmp_path: Path) -> None:
+    database = tmp_path / "old.db"
+    made.load(database, made.sample_csv(tmp_path / "sample.csv"))
+    with (
+        running_server(tmp_path, database=database, retention="30d") as server,
+        httpx.Client(base_url=server.url) as client,
+    ):
+        deadline = time.monotonic() + 10
+        while client.get("/api/health").json()["rows"] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert client.get("/api/health").json()["rows"] == 0
+        assert client.get("/api/loads").json()["loads"][0]["accepted"] == 100

@@ -7,12 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 
 from pipeline.etl_pipeline import run_etl
 from pipeline.rig import Rig
-from pipeline.settings import load_settings
+from pipeline.settings import Settings, load_settings
 from pipeline.summary import SourceSummary
 from pipeline.timestamps import to_microseconds
 
@@ -22,6 +23,7 @@ DIRTY = "2025-07-13T00:30:00Z,x,1000,1\n\n2025-07-13T00:01:00Z,20,1000,1\n1,2\n,
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 Load = Callable[..., SourceSummary]
+ToSql = Callable[..., None]
 
 
 @pytest.fixture
@@ -79,3 +81,15 @@ def tables(sql: Sql, database_url: str) -> set[str]:
     else:
         found = sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     return {name for (name,) in found if not name.startswith("sqlite_")}
+
+
+@pytest.fixture
+def to_sql(settings: Settings) -> ToSql:
+    """As somebody would do it: `DataFrame.to_sql`."""
+
+    def write(frame: pd.DataFrame, table: str = "sensor_data", **options: Any) -> None:
+        engine = sa.create_engine(settings.database_url, poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            frame.to_sql(table, connection, **{"index": False, **options})
+
+    return write
