@@ -19,9 +19,10 @@ from tests.pipeline.transfer.conftest import (
     one_session,
     opened,
     settings_of,
+    template,
 )
 
-__all__ = ["fill", "one_session"]  # fixtures
+__all__ = ["fill", "one_session", "template"]  # fixtures
 MIDNIGHT = datetime(2025, 7, 13, tzinfo=UTC)
 
 
