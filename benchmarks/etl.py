@@ -1,153 +1,157 @@
-"""From CSV to committed, scored rows in SQLite: ours beside the usual way, in one run.
+"""From CSV to committed, scored rows with their key: ours beside the usual way, in one run.
 
-    python benchmarks/etl.py [--rows 1000000] [--repeat 3] [--only ours]
+    python benchmarks/etl.py [--backend sqlite|postgres|timescale|all] [--rows 1000000]
+                             [--repeat 3] [--only ours|usual] [--url URL]
 
-The usual way is pandas: `read_csv`, the same arithmetic, `to_sql` into a table with the same key,
-and the same processed CSV. Both run in processes of their own, so that their peaks of memory can
-be told apart. Times are whole processes, start-up included; the best of the repeats counts.
+Ours is `smart-sensor etl`, the usual way is pandas (usual_way.py). Each runs in a process of its
+own, start-up included, in turn and on the same database; the best of the repeats counts. The
+memory is that of the process alone. Beside the load stage stands what the database itself needs
+for the same rows (limits.py).
 """
 
 import argparse
-import os
-import platform
-import sqlite3
-import subprocess
 import sys
 import tempfile
-import time
-from datetime import timedelta
-from importlib.metadata import version
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-CHANNELS = {"temperature": (2.0, 10.0, 80.0), "pressure": (2.5, 900.0, 1100.0)}
+from benchmarks.backends import TABLE, Database
+from benchmarks.machine import print_machine
+from benchmarks.processes import Run, run_module, simulated
+from benchmarks.servers import KINDS, database
+from tests.services import ServiceUnavailable
+
+WAYS = ("usual", "ours")
+# The share of the database's own speed that the load stage should reach.
+AIM = 0.6
 
 
-def usual_way(source: Path, database: Path, output: Path) -> None:
-    """What one would write with pandas in an afternoon."""
-    import numpy as np
-    import pandas as pd
+@dataclass(frozen=True)
+class Measured:
+    """One run of one way, and what it has left in the database."""
 
-    frame = pd.read_csv(source, parse_dates=["timestamp"])
-    frame = frame.dropna()
-    frame = frame[frame["temperature"].between(0, 150) & frame["pressure"].between(800, 1200)]
-    frame = frame[frame["uptime"] >= 0].drop_duplicates("timestamp")
-    for name, (red, low, high) in CHANNELS.items():
-        values = frame[name]
-        z = (values - values.mean()) / values.std()
-        frame[f"{name}_zscore"] = z
-        is_red = (z.abs() > red) | (values < low) | (values > high)
-        frame[f"{name}_alert"] = np.select([is_red, z.abs() > 1.5], ["red", "yellow"], "normal")
-    frame.to_csv(output, index=False)
-    frame.insert(0, "rig", "rig-1")
-    with sqlite3.connect(database) as connection:
-        connection.execute(
-            "CREATE TABLE sensor_data (rig TEXT, timestamp TEXT, temperature REAL, pressure REAL,"
-            " uptime REAL, temperature_zscore REAL, temperature_alert TEXT, pressure_zscore REAL,"
-            " pressure_alert TEXT, PRIMARY KEY (rig, timestamp))"
-        )
-        frame.to_sql("sensor_data", connection, if_exists="append", index=False)
-
-
-def ours(source: Path, database: Path, output: Path) -> None:
-    """The command, as anybody would start it."""
-    os.environ["DATABASE_URL"] = f"sqlite:///{database}"
-    from pipeline.cli import run
-
-    run(["etl", str(source), "--output", str(output)])
-
-
-def limit(database: Path) -> float:
-    """Seconds SQLite itself needs for the same rows: INSERT ... SELECT from an attached file."""
-    with tempfile.TemporaryDirectory(dir=database.parent) as folder:
-        connection = sqlite3.connect(Path(folder) / "copy.db", isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("ATTACH ? AS source", (str(database),))
-        table = connection.execute(
-            "SELECT sql FROM source.sqlite_master WHERE name = 'sensor_data'"
-        ).fetchone()[0]
-        connection.execute(table)
-        started = time.perf_counter()
-        connection.execute("BEGIN")
-        connection.execute("INSERT INTO sensor_data SELECT * FROM source.sensor_data")
-        connection.execute("COMMIT")
-        seconds = time.perf_counter() - started
-        connection.close()
-        return seconds
-
-
-def measured(way: str, source: Path, folder: Path) -> tuple[float, float, Path]:
-    """Seconds and peak MB of one way in a process of its own, and the database it made."""
-    database = folder / f"{way}.db"
-    for leftover in folder.glob(f"{way}.*"):
-        leftover.unlink()
-    command = [sys.executable, __file__, "--way", way, str(source), str(database)]
-    started = time.perf_counter()
-    # Modules are compiled once, as on anybody's machine, and not anew in every run.
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    if status:
-        sys.exit(f"{way} failed with status {status}")
-    return seconds, usage.ru_maxrss / 1024, database
-
-
-def rows_in(database: Path) -> int:
-    with sqlite3.connect(database) as connection:
-        return int(connection.execute("SELECT count(*) FROM sensor_data").fetchone()[0])
+    run: Run
+    rows: int
+    red: int
+    size_bytes: int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--only", choices=["ours", "usual"])
-    parser.add_argument("--way", nargs=3, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.way:
-        way, source, database = arguments.way
-        {"ours": ours, "usual": usual_way}[way](
-            Path(source), Path(database), Path(database).with_suffix(".processed")
-        )
-        return
-    compare(
-        arguments.rows, arguments.repeat, [arguments.only] if arguments.only else ["usual", "ours"]
-    )
-
-
-def compare(rows: int, repeat: int, ways: list[str]) -> None:
-    from pipeline.simulate import write_csv
-
+    arguments = parsed()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        source = folder / "source.csv"
-        write_csv(source, rows, interval=timedelta(seconds=1))
-        print_machine(source, rows)
-        best: dict[str, tuple[float, float]] = {}
-        print(f"{'way':8} {'seconds':>9} {'rows/s':>11} {'peak MB':>9} {'stored':>12}")
-        for way in ways:
-            runs = [measured(way, source, folder) for _ in range(repeat)]
-            seconds, peak = min(run[0] for run in runs), max(run[1] for run in runs)
-            best[way] = seconds, peak
-            stored = rows_in(runs[0][2])
-            print(f"{way:8} {seconds:9.2f} {rows / seconds:11,.0f} {peak:9.0f} {stored:12,}")
-        if len(best) == 2:
-            (usual_s, usual_mb), (ours_s, ours_mb) = best["usual"], best["ours"]
-            ratio, share = usual_s / ours_s, ours_mb / usual_mb
-            print(f"\nours is {ratio:.1f} times as fast, in {share:.0%} of the memory")
-        if "ours" in best:
-            seconds = limit(folder / "ours.db")
-            rate = rows / seconds
-            print(f"SQLite's own limit for these rows (INSERT ... SELECT): {rate:,.0f} rows/s")
+        source = simulated(folder / "source.csv", arguments.rows)
+        print_machine(arguments.rows)
+        print(f"{source.stat().st_size / 1e6:.0f} MB of CSV")
+        for kind in kinds(arguments):
+            with opened(kind, folder, arguments.url) as found:
+                print(f"\n{found.description}\n")
+                ways = [arguments.only] if arguments.only else list(WAYS)
+                measure(found, source, arguments.rows, arguments.repeat, ways)
 
 
-def print_machine(source: Path, rows: int) -> None:
-    versions = ", ".join(f"{name} {version(name)}" for name in ("pandas", "numpy", "polars"))
-    print(f"{rows:,} rows, {source.stat().st_size / 1e6:.0f} MB of CSV")
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"SQLite {sqlite3.sqlite_version}, {versions}\n"
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_backend(parser)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--only", choices=WAYS)
+    return parser.parse_args()
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """Arguments that say where to measure."""
+    parser.add_argument("--backend", choices=[*KINDS, "all"], default="sqlite")
+    parser.add_argument(
+        "--url", help=f"a server to use instead; its tables {TABLE}* are dropped before and after"
     )
+
+
+def kinds(arguments: argparse.Namespace) -> list[str]:
+    """The backends that were asked for. Exits where the URL does not go with them."""
+    if arguments.url and arguments.backend not in ("postgres", "timescale"):
+        sys.exit("--url goes with --backend postgres or --backend timescale")
+    return list(KINDS) if arguments.backend == "all" else [arguments.backend]
+
+
+@contextmanager
+def opened(kind: str, folder: Path, url: str | None) -> Iterator[Database]:
+    """The database, empty at the beginning and at the end. Exits where there is none."""
+    try:
+        with database(kind, folder, url) as found:
+            found.clear()
+            yield found
+            found.clear()
+    except ServiceUnavailable as error:
+        sys.exit(f"{kind}: {error}")
+
+
+def measure(found: Database, source: Path, rows: int, repeat: int, ways: list[str]) -> None:
+    runs: dict[str, list[Measured]] = {way: [] for way in ways}
+    limits: dict[str, list[float]] = {}
+    for _ in range(repeat):
+        for way in ways:
+            found.clear()
+            runs[way].append(measured(way, found, source))
+        if "ours" in ways:
+            seconds = run_module("benchmarks.limits", *found.limit_arguments, environment={}).answer
+            for name, each in seconds.items():
+                limits.setdefault(name, []).append(each)
+    refuse_different([each for way in ways for each in runs[way]])
+    print_ways(runs, rows)
+    if "ours" in ways:
+        print_stages(runs["ours"], limits, rows)
+
+
+def measured(way: str, found: Database, source: Path) -> Measured:
+    output = source.with_name("processed.csv")
+    ways: dict[str, tuple[str, list[str | Path]]] = {
+        "ours": ("pipeline.cli", ["etl", source, "--output", output, "--json"]),
+        "usual": ("benchmarks.usual_way", [source, found.url, output, found.kind]),
+    }
+    module, arguments = ways[way]
+    run = run_module(module, *arguments, environment=found.environment)
+    return Measured(run, *found.stored(), found.size_bytes())
+
+
+def refuse_different(measured: list[Measured]) -> None:
+    """Exits where two runs have not stored the same: then their times say nothing."""
+    found = {(each.rows, each.red) for each in measured}
+    if len(found) > 1:
+        sys.exit(f"rows and red temperatures differ: {found}")
+
+
+def print_ways(runs: dict[str, list[Measured]], rows: int) -> None:
+    names = ("way", "seconds", "rows/s", "peak MB", "stored", "bytes/row")
+    print("{:8} {:>9} {:>11} {:>9} {:>12} {:>10}".format(*names))
+    best = {}
+    for way, several in runs.items():
+        seconds = min(each.run.seconds for each in several)
+        peak = max(each.run.peak_mb for each in several)
+        best[way] = seconds, peak
+        last = several[-1]
+        each_row = last.size_bytes / max(last.rows, 1)
+        figures = f"{seconds:9.2f} {rows / seconds:11,.0f} {peak:9.0f} {last.rows:12,}"
+        print(f"{way:8} {figures} {each_row:10.0f}")
+    if len(best) == len(WAYS):
+        (usual_s, usual_mb), (ours_s, ours_mb) = best["usual"], best["ours"]
+        ratio, share = usual_s / ours_s, ours_mb / usual_mb
+        print(f"ours is {ratio:.1f} times as fast, in {share:.0%} of the memory")
+
+
+def print_stages(runs: list[Measured], limits: dict[str, list[float]], rows: int) -> None:
+    """Our two stages, and the second one beside the database's own limit."""
+    stages = [each.run.answer["sources"][0]["seconds"] for each in runs]
+    for label, stage in (("read and check", "read"), ("score and store", "load")):
+        seconds = min(each[stage] for each in stages)
+        print(f"  {label:43} {seconds:7.2f} s {rows / seconds:11,.0f} rows/s")
+    for name, several in limits.items():
+        print(f"  {name:43} {min(several):7.2f} s {rows / min(several):11,.0f} rows/s")
+    limit_s = min(min(several) for several in limits.values())
+    share = limit_s / min(each["load"] for each in stages)
+    print(f"score and store reaches {share:.2f} of the database's own limit (aim {AIM})")
 
 
 if __name__ == "__main__":
