@@ -63,7 +63,7 @@ charts: $(READY) ## Build the chart libraries again, when npm could not be reach
 coverage: $(READY) ## All tests, and which lines of pipeline and dashboard they do not reach
 	$(PYTEST) $(PARALLEL) --cov --cov-report=term $(ARGS)
 
-bench: $(READY) ## Measure the load against the usual way, ARGS="--backend all" on every database
+bench: $(READY) ## Measure the load against the usual way (ARGS="--backend all")
 	$(BIN)/python benchmarks/etl.py $(ARGS)
 
 demo: $(READY) ## Show the sample data in one self-contained page

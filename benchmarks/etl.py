@@ -107,11 +107,12 @@ def measure(found: Database, source: Path, rows: int, repeat: int, ways: list[st
 
 def measured(way: str, found: Database, source: Path) -> Measured:
     output = source.with_name("processed.csv")
-    if way == "ours":
-        arguments = ("pipeline.cli", "etl", source, "--output", output, "--json")
-    else:
-        arguments = ("benchmarks.usual_way", source, found.url, output, found.kind)
-    run = run_module(*arguments, environment=found.environment)
+    ways: dict[str, tuple[str, list[str | Path]]] = {
+        "ours": ("pipeline.cli", ["etl", source, "--output", output, "--json"]),
+        "usual": ("benchmarks.usual_way", [source, found.url, output, found.kind]),
+    }
+    module, arguments = ways[way]
+    run = run_module(module, *arguments, environment=found.environment)
     return Measured(run, *found.stored(), found.size_bytes())
 
 

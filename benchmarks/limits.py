@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import sqlalchemy as sa
 
@@ -58,7 +58,7 @@ def of_postgres(url: str, file: str | None) -> dict[str, float]:
             copy_out(connection, f"COPY {TABLE}", kept)
             fill, whence = from_client(kept), "from this process"
         else:
-            quoted = sa.String().literal_processor(connection.dialect)(file)
+            quoted = connection.scalar(sa.select(sa.func.quote_literal(file)))
             connection.exec_driver_sql(f"COPY {TABLE} TO {quoted} (FORMAT binary)")
             command = f"COPY {COPIED} FROM {quoted} (FORMAT binary)"
             fill, whence = statement(command), "of a file of the server"
@@ -155,7 +155,7 @@ def copy_out(connection: sa.Connection, what: str, kept: IO[bytes]) -> None:
             kept.write(block)
 
 
-def driver(connection: sa.Connection):
+def driver(connection: sa.Connection) -> Any:
     """psycopg's own connection."""
     return connection.connection.driver_connection
 

@@ -223,7 +223,7 @@ def asked_repeatedly(open_database: Callable[[], None], ask: Callable[[], Answer
 
 def main(way: str, name: str, start: str, end: str) -> None:
     asked = Asked(*(datetime.fromisoformat(text) if text else None for text in (start, end)))
-    one = {"ours": Ours, "usual": Usual}[way]()
+    one: Ours | Usual = Ours() if way == "ours" else Usual()
     found = asked_repeatedly(one.open, lambda: getattr(one, name)(asked))
     print(json.dumps(found, default=float))
 

@@ -36,7 +36,7 @@ class _UsualSegments(PostgresServer):
                 if os.geteuid() == 0
                 else {}
             )
-            command = [self._software / "pg_resetwal", "--wal-segsize=16", data]
+            command = [str(self._software / "pg_resetwal"), "--wal-segsize=16", str(data)]
             subprocess.run(command, check=True, capture_output=True, cwd=data, **as_owner)
         super().start()
 
