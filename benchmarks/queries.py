@@ -126,7 +126,7 @@ def print_line(question: Question, runs: dict[str, Run]) -> None:
             cells += [" " * 8] * 3
     ratio = ""
     if len(runs) == len(WAYS):
-        ratio = f"{runs['usual'].answer['warm_s'] / runs['ours'].answer['warm_s']:7.1f}"
+        ratio = f"{runs['usual'].answer['warm_s'] / runs['ours'].answer['warm_s']:7.2f}"
     print(f"{question.label:28} {' '.join(cells)} {ratio}", flush=True)
 
 
