@@ -166,9 +166,7 @@ class PostgresStore(Questions, PostgresUpkeep):
             if is_current(connection, self._schema):
                 return
         with self._writing() as connection:
-            # Ten workers that start at once: one makes the tables, the others find them. With a
-            # table to adopt, that may take longer than a question.
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            # Ten workers that start at once: one makes the tables, the others find them.
             wait_for_turn(connection, f"{self._schema.table_name} migrations")
             migrate(connection, self._schema)
 

@@ -54,7 +54,6 @@ class PostgresUpkeep(Upkeep):
     @contextmanager
     def _pruning(self) -> Iterator[Pruning]:
         with self._writing() as connection:
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             yield self._pruning_kind(connection, self._schema)
 
     def prune_some(self, before: datetime, rig: str | None) -> Pruned:

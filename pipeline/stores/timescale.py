@@ -173,7 +173,6 @@ def make_hypertable(connection: sa.Connection, schema: Schema) -> None:
     preparer = connection.dialect.identifier_preparer
     table = preparer.format_table(schema.readings)
     interval = f"INTERVAL '{_USUAL_INTERVAL.days} days'"
-    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
     create = sa.text(
         # Arrow has no name for the type that it gives.
         "SELECT CAST(create_hypertable(CAST(:table AS regclass),"
