@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import shutil
 import time
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from tests.services.postgres import PostgresServer
 if os.name == "nt":
     pytest.skip("kill -9 and forks are of POSIX", allow_module_level=True)
 
-from tests.pipeline.loading_process import Loading
+from tests.pipeline.child_process import loading, moments
 
 ROWS = 100_000
 KILLS = 8
@@ -129,10 +128,10 @@ def databases(request: pytest.FixtureRequest, folder: Path) -> Databases:
 def loaded(folder: Path, databases: Databases) -> tuple[str, float]:
     """A database with both files, and how long an undisturbed load of the large one takes."""
     url = databases.fresh()
-    loading = Loading(folder / "large.csv", url)
+    process = loading(folder / "large.csv", url)
     start = time.perf_counter()
-    loading.begin()
-    assert loading.finish() == 0
+    process.begin()
+    assert process.finish() == 0
     return url, time.perf_counter() - start
 
 
@@ -143,22 +142,20 @@ def test_killed_at_any_moment_a_load_leaves_the_old_state_or_the_new_one(
     old, new = state(databases.old), state(url)
     assert (old.loads, new.loads) == (1, 2)
     assert new.readings > 0.98 * ROWS
-    seed = random.randrange(10**6)  # noqa: S311  # moments, not secrets
-    moments = random.Random(seed)  # noqa: S311
     found = []
-    for _ in range(KILLS):
+    for moment in moments(seconds, KILLS):
         url = databases.fresh()
-        loading = Loading(folder / "large.csv", url)
-        loading.begin()
-        time.sleep(moments.uniform(0, seconds))
-        loading.kill()
+        process = loading(folder / "large.csv", url)
+        process.begin()
+        time.sleep(moment)
+        process.kill()
         found.append(state(url))
-    assert set(found) <= {old, new}, f"seed {seed}"
-    assert old in found, f"seed {seed}: no kill came before the end"
+    assert set(found) <= {old, new}
+    assert old in found
     # And the next one goes on as if nothing had been.
-    loading = Loading(folder / "large.csv", url)
-    loading.begin()
-    assert loading.finish() == 0
+    process = loading(folder / "large.csv", url)
+    process.begin()
+    assert process.finish() == 0
     assert state(url) == new
 
 
@@ -171,10 +168,10 @@ def test_two_processes_that_load_overlapping_files_at_once(
     parts = {"first.csv": lines[1:30_000], "second.csv": lines[20_000:50_000]}
     for name, part in parts.items():
         (tmp_path / name).write_text(lines[0] + "".join(part))
-    both = [Loading(tmp_path / name, url) for name in parts]
-    for loading in both:
-        loading.begin()
-    assert [loading.finish() for loading in both] == [0, 0]
+    both = [loading(tmp_path / name, url) for name in parts]
+    for process in both:
+        process.begin()
+    assert [process.finish() for process in both] == [0, 0]
     assert 0.98 * 50_000 < state(url).readings <= 50_000
     query = "SELECT source, accepted, rejected_by_reason FROM sensor_data_loads ORDER BY id"
     ledger = ask(url, query)[0 if fresh else 1 :]
@@ -186,10 +183,10 @@ def test_two_processes_that_load_overlapping_files_at_once(
 
 def test_two_processes_that_load_the_same_file_at_once(folder: Path, databases: Databases) -> None:
     url = databases.empty()
-    both = [Loading(folder / "small.csv", url) for _ in range(2)]
-    for loading in both:
-        loading.begin()
-    assert [loading.finish() for loading in both] == [0, 0]
+    both = [loading(folder / "small.csv", url) for _ in range(2)]
+    for process in both:
+        process.begin()
+    assert [process.finish() for process in both] == [0, 0]
     assert state(url) == state(databases.old)
 
 
@@ -197,7 +194,7 @@ def test_ten_workers_that_open_an_empty_database_at_once(
     folder: Path, databases: Databases
 ) -> None:
     url = databases.empty()
-    workers = [Loading(folder / "small.csv", url) for _ in range(10)]
+    workers = [loading(folder / "small.csv", url) for _ in range(10)]
     for worker in workers:
         worker.begin()
     assert [worker.finish() for worker in workers] == [0] * 10
@@ -229,8 +226,8 @@ def test_a_server_that_crashes_in_the_middle_of_a_copy_and_comes_back(
     if beginning:
         run_etl([str(folder / "small.csv")], settings=load_settings(database_url=url))
         dispose_engines()
-    loading = Loading(folder / "large.csv", url)
-    loading.begin()
+    process = loading(folder / "large.csv", url)
+    process.begin()
     deadline = time.monotonic() + 30
     while copied(durable_server) < ROWS // 10 and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -238,7 +235,7 @@ def test_a_server_that_crashes_in_the_middle_of_a_copy_and_comes_back(
     durable_server.stop("immediate")
     time.sleep(0.3)
     durable_server.start()
-    assert loading.finish() == 0
+    assert process.finish() == 0
     found = state(url)
     assert found.loads == found.changes == (2 if beginning else 1)
     newest = "SELECT rows_read, accepted, rejected FROM sensor_data_loads ORDER BY id DESC LIMIT 1"

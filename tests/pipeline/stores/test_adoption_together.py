@@ -1,7 +1,6 @@
 """A table is adopted once, by whichever process comes first, or by the next if that is killed."""
 
 import os
-import random
 import time
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from tests.pipeline.stores.conftest import Sql, tables
 if os.name == "nt":
     pytest.skip("kill -9 and forks are of POSIX", allow_module_level=True)
 
-from tests.pipeline.loading_process import Loading
+from tests.pipeline.child_process import loading, moments
 
 pytestmark = pytest.mark.many_connections
 
@@ -57,7 +56,7 @@ def is_untouched(sql: Sql, database_url: str) -> bool:
 def test_ten_processes_at_once_adopt_it_once(
     table: None, home: Path, settings: Settings, sql: Sql, database_url: str
 ) -> None:
-    processes = [Loading(home / "later.csv", database_url) for _ in range(10)]
+    processes = [loading(home / "later.csv", database_url) for _ in range(10)]
     for process in processes:
         process.begin()
     assert [process.finish() for process in processes] == [0] * 10
@@ -68,17 +67,15 @@ def test_ten_processes_at_once_adopt_it_once(
 def test_killed_at_any_moment_it_is_as_it_was_or_adopted(
     table: None, home: Path, settings: Settings, sql: Sql, database_url: str
 ) -> None:
-    seed = random.randrange(10**6)  # noqa: S311  # moments, not secrets
-    moments = random.Random(seed)  # noqa: S311
     untouched = 0
-    for _ in range(KILLS):
-        process = Loading(home / "later.csv", database_url)
+    for moment in moments(0.4, KILLS):
+        process = loading(home / "later.csv", database_url)
         process.begin()
-        time.sleep(moments.uniform(0, 0.4))
+        time.sleep(moment)
         process.kill()
         if not is_untouched(sql, database_url):
             break
         untouched += 1
-    assert untouched, f"seed {seed}: no kill came before the end"
+    assert untouched
     open_store(settings).close()
     assert not is_untouched(sql, database_url)

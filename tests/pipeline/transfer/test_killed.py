@@ -1,7 +1,6 @@
 """Commands killed with -9 at any moment: nothing is lost, and the next one ends right."""
 
 import os
-import random
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +20,7 @@ from tests.pipeline.transfer.conftest import (
 if os.name == "nt":
     pytest.skip("kill -9 and forks are of POSIX", allow_module_level=True)
 
-from tests.pipeline.transfer.command_process import Running
+from tests.pipeline.child_process import command, moments
 
 ROWS = 60_000
 KILLS = 4
@@ -48,20 +47,15 @@ def expected(source: str) -> Tables:
     return everything(source)
 
 
-def moments(seconds: float) -> list[float]:
-    """When to kill: at random, and not before there is something to lose."""
-    return [random.uniform(0.02, seconds) for _ in range(KILLS)]  # noqa: S311  # not secrets
-
-
 @pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 def test_a_killed_copy_goes_on_and_ends_right(
     source: str, expected: Tables, database_url: str
 ) -> None:
-    for moment in moments(1.0):
-        running = Running(source, "migrate", "--to", database_url)
+    for moment in moments(1.0, KILLS):
+        running = command(source, "migrate", "--to", database_url)
         time.sleep(moment)
         running.kill()
-    Running(source, "migrate", "--to", database_url).finish()
+    command(source, "migrate", "--to", database_url).finish()
     assert_same(everything(database_url), expected)
 
 
@@ -70,41 +64,41 @@ def test_a_killed_restore_leaves_the_old_state_or_the_new_one(
     source: str, expected: Tables, database_url: str, tmp_path: Path
 ) -> None:
     backup = tmp_path / "x.zip"
-    assert Running(source, "backup", str(backup)).finish() == 0
+    assert command(source, "backup", str(backup)).finish() == 0
     (tmp_path / "old.csv").write_text(
         "timestamp,temperature,pressure,uptime\n2031-01-01T00:00:00Z,20,1000,1\n"
     )
     run_etl([str(tmp_path / "old.csv")], settings=settings_of(database_url))
     old = everything(database_url)
-    for moment in moments(1.0):
-        running = Running(database_url, "restore", str(backup), "--replace", "--yes")
+    for moment in moments(1.0, KILLS):
+        running = command(database_url, "restore", str(backup), "--replace", "--yes")
         time.sleep(moment)
         running.kill()
         found = everything(database_url)
         assert_same(found, old if found["readings"].height == 1 else expected, "readings", "loads")
-    assert Running(database_url, "restore", str(backup), "--replace", "--yes").finish() == 0
+    assert command(database_url, "restore", str(backup), "--replace", "--yes").finish() == 0
     assert_same(everything(database_url), expected, "readings", "loads", "rejects", "rigs")
 
 
 def test_a_killed_backup_or_export_leaves_no_file(source: str, tmp_path: Path) -> None:
-    for name, command in (("x.zip", "backup"), ("x.parquet", "export")):
-        running = Running(source, command, str(tmp_path / name))
+    for name, verb in (("x.zip", "backup"), ("x.parquet", "export")):
+        running = command(source, verb, str(tmp_path / name))
         time.sleep(0.1)
         running.kill()
         assert not (tmp_path / name).exists()
-        assert Running(source, command, str(tmp_path / name)).finish() == 0
+        assert command(source, verb, str(tmp_path / name)).finish() == 0
         assert (tmp_path / name).exists()
 
 
 @pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 def test_a_killed_prune_is_accounted_for(source: str, expected: Tables, database_url: str) -> None:
-    assert Running(source, "migrate", "--to", database_url).finish() == 0
-    for moment in moments(0.4):
-        running = Running(database_url, "prune", "--older-than", "1h", "--yes")
+    assert command(source, "migrate", "--to", database_url).finish() == 0
+    for moment in moments(0.4, KILLS):
+        running = command(database_url, "prune", "--older-than", "1h", "--yes")
         time.sleep(moment)
         running.kill()
         everything(database_url)  # is sound
-    assert Running(database_url, "prune", "--older-than", "1h", "--yes").finish() == 0
+    assert command(database_url, "prune", "--older-than", "1h", "--yes").finish() == 0
     found = everything(database_url)
     assert found["readings"].is_empty()
     assert found["loads"]["readings_pruned"].sum() == expected["readings"].height
