@@ -4,17 +4,19 @@ ADBC's driver has its own connections. SQLAlchemy gets a dialect for them, so th
 and the statements that account for it are one transaction.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
-import adbc_driver_postgresql.dbapi as adbc
 import polars as pl
-import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.base import PGDialect, PGExecutionContext
 
 from pipeline.database_errors import conninfo
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class _Cursor:
@@ -45,6 +47,9 @@ class ArrowDialect(PGDialect):
 
     @classmethod
     def import_dbapi(cls) -> Any:
+        # Takes a while: it brings PyArrow along, which brings pandas.
+        import adbc_driver_postgresql.dbapi as adbc
+
         return adbc
 
     def create_connect_args(self, url: sa.URL) -> Any:
@@ -52,7 +57,8 @@ class ArrowDialect(PGDialect):
 
     def is_disconnect(self, error: Exception, connection: Any, cursor: Any) -> bool:
         """Whether the connection has gone with the error: the server had no word to say."""
-        return isinstance(error, adbc.OperationalError) and error.sqlstate is None
+        lost = isinstance(error, self.loaded_dbapi.OperationalError)
+        return lost and getattr(error, "sqlstate", None) is None
 
     def initialize(self, connection: sa.Connection) -> None:
         """Nothing is asked of the server: what we use is there since PostgreSQL 14."""
@@ -71,6 +77,14 @@ def arrow_engine(url: sa.URL, **pool: Any) -> sa.Engine:
     )
 
 
+def coming_engine(url: sa.URL, **pool: Any) -> Callable[[], sa.Engine]:
+    """The same, made in another thread while the caller goes on: a file can be read meanwhile."""
+    with_driver = ThreadPoolExecutor(1, "arrow")
+    engine = with_driver.submit(arrow_engine, url, **pool)
+    with_driver.shutdown(wait=False)
+    return engine.result
+
+
 def copy_into(
     connection: sa.Connection, table: str, schema: str | None, frames: Iterable[pl.DataFrame]
 ) -> None:
@@ -78,6 +92,8 @@ def copy_into(
 
     An error that making a frame raises is raised here; the transaction is to be given up then.
     """
+    import pyarrow as pa
+
     batches = _Batches(frames)
     if batches.first is None:
         return
@@ -115,7 +131,7 @@ def fetched(
             yield frame
         with raw.cursor() as cursor:
             cursor.execute("CLOSE rows")  # the transaction may have other questions
-    except adbc.Error as error:
+    except connection.dialect.loaded_dbapi.Error as error:
         raise _as_sqlalchemy(connection, error) from error
 
 
@@ -128,7 +144,7 @@ class _Batches:
         self.first = self._next()
         self._sent = False
 
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
+    def __iter__(self) -> "Iterator[pa.RecordBatch]":
         batch = self.first
         while batch is not None:
             yield batch
@@ -138,7 +154,7 @@ class _Batches:
                 self.error = error
                 raise
 
-    def _next(self) -> pa.RecordBatch | None:
+    def _next(self) -> "pa.RecordBatch | None":
         frame = next(self._frames, None)
         if frame is None:
             return None

@@ -40,11 +40,11 @@ class PostgresStore(Questions, PostgresUpkeep):
         engine = get_engine(settings)
         super().__init__(engine, Schema(settings.table_name, self._lockable_rows))
         self._retry = Retry(settings.database_retry_s)
-        self._arrow = arrow.arrow_engine(engine.url, **pool_options(settings))
+        self._arrow = arrow.coming_engine(engine.url, **pool_options(settings))
         self._retry(self._migrate)
 
     def close(self) -> None:
-        self._arrow.dispose()
+        self._arrow().dispose()
         self._engine.dispose()
 
     def version(self) -> int:
@@ -66,7 +66,7 @@ class PostgresStore(Questions, PostgresUpkeep):
         return int((oid << 32) + int.from_bytes(digest))
 
     def readings(self, selection: Range) -> Iterator[pl.DataFrame]:
-        with translated_errors(self._engine.url), self._arrow.connect() as connection:
+        with translated_errors(self._engine.url), self._arrow().connect() as connection:
             columns = self._columns(connection)
             query = self._readings_query(columns, selection)
             for frame in arrow.fetched(connection, query, questions.ROWS_AT_ONCE):
@@ -79,7 +79,7 @@ class PostgresStore(Questions, PostgresUpkeep):
         self._make_room(identity, incoming)
         with (
             translated_errors(self._engine.url),
-            self._arrow.connect() as connection,
+            self._arrow().connect() as connection,
             connection.begin(),
         ):
             # A load takes as long as it takes.

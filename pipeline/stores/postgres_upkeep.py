@@ -1,7 +1,7 @@
 """Upkeep of a PostgreSQL database."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 
@@ -22,7 +22,7 @@ class PostgresUpkeep(Upkeep):
     """A mixin of PostgresStore. TimescaleStore has another kind of pruning."""
 
     _engine: sa.Engine
-    _arrow: sa.Engine
+    _arrow: Callable[[], sa.Engine]
     _retry: Retry
     _pruning_kind: type[Pruning] = Pruning
 
@@ -31,7 +31,7 @@ class PostgresUpkeep(Upkeep):
 
     @contextmanager
     def snapshot(self) -> Iterator[Records]:
-        with translated_errors(self._engine.url), self._arrow.connect() as connection:
+        with translated_errors(self._engine.url), self._arrow().connect() as connection:
             # The ping before a kept connection is used has begun a transaction that is too old.
             connection.connection.rollback()
             with connection.begin():
@@ -40,7 +40,7 @@ class PostgresUpkeep(Upkeep):
 
     @contextmanager
     def rewriting(self) -> Iterator[Records]:
-        with translated_errors(self._engine.url), self._arrow.begin() as connection:
+        with translated_errors(self._engine.url), self._arrow().begin() as connection:
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             foreign.sign(connection)
             yield PostgresRecords(connection, self._schema)
