@@ -11,6 +11,38 @@ from pipeline.scoring import Moments
 _MOST_STEPS = 1_000_000
 
 
+class Steps:
+    """Times from reading to reading, counted; known only while times rise from frame to frame."""
+
+    def __init__(self) -> None:
+        self.first: int | None = None
+        self.last: int | None = None
+        self.counts: Counter[int] | None = Counter()
+
+    def add(self, times: pl.Series) -> None:
+        """Count the steps of a frame that has readings; its times are in microseconds."""
+        first, last = _integer(times.min()), _integer(times.max())
+        previous = self.last
+        self.first = first if self.first is None else min(first, self.first)
+        self.last = last if previous is None else max(last, previous)
+        if self.counts is None:
+            return
+        steps = times.diff().drop_nulls()
+        if not (steps > 0).all() or (previous is not None and first <= previous):
+            self.counts = None
+            return
+        if previous is not None:
+            self.counts[first - previous] += 1
+        self.counts.update(dict(steps.value_counts().iter_rows()))
+        if len(self.counts) > _MOST_STEPS:
+            self.counts = None
+
+    @property
+    def median_s(self) -> float | None:
+        """Median step in seconds; None for one reading, or where steps are not known."""
+        return _median(self.counts) / 1e6 if self.counts else None
+
+
 class Tally:
     """Levels, steps and gains of scored readings that are added frame by frame.
 
@@ -22,13 +54,11 @@ class Tally:
         self._rig = rig
         self.rows = 0
         self._levels: Counter[str] = Counter()
-        self._steps: Counter[int] | None = Counter()
+        self._steps = Steps()
         self._gained = 0.0
         self._counter = rig.uptime_channel
         self._last: dict[str, float | None] = {}
         self._last_counter: float | None = None
-        self._first_time: int | None = None
-        self._last_time: int | None = None
 
     def add(self, scored: pl.DataFrame) -> None:
         """Count one frame of scored readings of the rig."""
@@ -39,13 +69,8 @@ class Tally:
                 self._levels[f"{channel.name} {level}"] += count
         if self._counter:
             self._add_gain(scored[self._counter.name].drop_nulls())
-        self._add_steps(scored["timestamp"].dt.epoch("us"))
+        self._steps.add(scored["timestamp"].dt.epoch("us"))
         self._last = {channel.name: scored[channel.name][-1] for channel in self._rig.channels}
-
-    @property
-    def usual_interval_s(self) -> float | None:
-        """Median step in seconds; None for one reading, or where steps are not known."""
-        return _median(self._steps) / 1e6 if self._steps else None
 
     def kpis(
         self, moments: dict[str, Moments], rejected: dict[str, int] | None, interval_s: float | None
@@ -53,8 +78,8 @@ class Tally:
         """The key figures of what was added; those that need the order of time may be None."""
         found: dict[str, float | int | None] = {
             "total_records": self.rows,
-            "first_timestamp": self._first_time,
-            "last_timestamp": self._last_time,
+            "first_timestamp": self._steps.first,
+            "last_timestamp": self._steps.last,
             **self._levels,
         }
         for name, known in moments.items():
@@ -62,7 +87,7 @@ class Tally:
             found[f"{name} mean"] = known.mean if some else None
             found[f"{name} min"] = known.minimum if some else None
             found[f"{name} max"] = known.maximum if some else None
-        in_order = self._steps is not None
+        in_order = self._steps.counts is not None
         return kpi_fields(
             self._rig,
             found,
@@ -73,10 +98,11 @@ class Tally:
         )
 
     def _gaps(self, interval_s: float | None) -> tuple[int | None, float | None]:
-        if self._steps is None:
+        counts = self._steps.counts
+        if counts is None:
             return None, None
-        interval = round((interval_s or self.usual_interval_s or 0) * 1e6)
-        gaps = {s: n for s, n in self._steps.items() if interval and s > GAP_FACTOR * interval}
+        interval = round((interval_s or self._steps.median_s or 0) * 1e6)
+        gaps = {s: n for s, n in counts.items() if interval and s > GAP_FACTOR * interval}
         silence = sum((step - interval) * count for step, count in gaps.items())
         return sum(gaps.values()), silence / 3.6e9
 
@@ -90,23 +116,6 @@ class Tally:
         gain = counter_gain(pl.col("value"), pl.col("before"))
         self._gained += float(pair.select(gain.sum()).item())
         self._last_counter = values[-1]
-
-    def _add_steps(self, times: pl.Series) -> None:
-        first, last = _integer(times.min()), _integer(times.max())
-        previous = self._last_time
-        self._first_time = first if self._first_time is None else min(first, self._first_time)
-        self._last_time = last if previous is None else max(last, previous)
-        if self._steps is None:
-            return
-        steps = times.diff().drop_nulls()
-        if not (steps > 0).all() or (previous is not None and first <= previous):
-            self._steps = None
-            return
-        if previous is not None:
-            self._steps[first - previous] += 1
-        self._steps.update(dict(steps.value_counts().iter_rows()))
-        if len(self._steps) > _MOST_STEPS:
-            self._steps = None
 
 
 def _integer(value: object) -> int:

@@ -23,7 +23,7 @@ from pipeline.scoring import Moments, is_outlier, measure, score
 from pipeline.sources.base import Source
 from pipeline.spool import Spool
 from pipeline.stores.base import Incoming, LoadOutcome
-from pipeline.tally import Tally
+from pipeline.tally import Steps, Tally
 from pipeline.timestamps import from_microseconds
 
 Outliers = Literal["flag", "reject"]
@@ -57,6 +57,7 @@ class Transformed(AbstractContextManager["Transformed"]):
         self._pieces: list[Piece] = []
         self._batch_of_piece: list[int] = []
         self._duplicates: dict[int, pl.Series] = {}
+        self._steps: dict[str, Steps] = {}
 
     def __exit__(
         self,
@@ -75,7 +76,9 @@ class Transformed(AbstractContextManager["Transformed"]):
             first, last = from_microseconds(piece.first), from_microseconds(piece.last)
             known = spans.get(piece.rig, (first, last))
             spans[piece.rig] = min(first, known[0]), max(last, known[1])
-        return Incoming(sum(piece.rows for piece in self._pieces), spans)
+        medians = {name: steps.median_s for name, steps in self._steps.items()}
+        intervals = {name: median for name, median in medians.items() if median is not None}
+        return Incoming(sum(piece.rows for piece in self._pieces), spans, intervals)
 
     @property
     def rejected_by_reason(self) -> dict[str, int]:
@@ -85,14 +88,7 @@ class Transformed(AbstractContextManager["Transformed"]):
     @property
     def load_outcome(self) -> LoadOutcome:
         """What a load reports, when all is written."""
-        intervals = [tally.usual_interval_s for tally in self.tallies.values()]
-        return LoadOutcome(
-            self.rows_read,
-            self.accepted,
-            self.rejected_by_reason,
-            self.moments,
-            intervals[0] if len(intervals) == 1 else None,
-        )
+        return LoadOutcome(self.rows_read, self.accepted, self.rejected_by_reason, self.moments)
 
     def readings(self) -> Iterator[pl.DataFrame]:
         """Accepted, scored readings in source order; each frame holds readings of one rig.
@@ -153,7 +149,11 @@ class Transformed(AbstractContextManager["Transformed"]):
 
     def _measure(self) -> None:
         for piece in self._pieces:
-            _add_moments(self.moments, piece.rig, self._without_duplicates(piece), self.rig)
+            readings = self._without_duplicates(piece)
+            _add_moments(self.moments, piece.rig, readings, self.rig)
+            if len(readings):
+                steps = self._steps.setdefault(piece.rig, Steps())
+                steps.add(readings["timestamp"].dt.epoch("us"))
         # Where outliers are rejected, what is left of the readings is measured on the way.
         self.accepted_moments = {} if self._outliers == "reject" else self.moments
 

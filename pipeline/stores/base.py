@@ -59,10 +59,14 @@ class SourceIdentity:
 
 @dataclass(frozen=True)
 class Incoming:
-    """What a load will bring: at most so many readings, and each rig's first and last time."""
+    """What a load will bring: at most so many readings, and each rig's first and last time.
+
+    `intervals` are the median steps of rigs in seconds, where the source is in order of time.
+    """
 
     rows: int
     spans: dict[str, tuple[datetime, datetime]]
+    intervals: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,15 @@ class Pruned:
         return bool(self.readings or self.rejects)
 
 
+@dataclass(frozen=True)
+class Rebuilt:
+    """How far a rebuild of roll-ups has come, of how much; the unit is nobody's business."""
+
+    at: int
+    of: int
+    done: bool = False
+
+
 @dataclass
 class LoadOutcome:
     """What a load reports when all its rows are written."""
@@ -122,7 +135,6 @@ class LoadOutcome:
     accepted: int = 0
     rejected_by_reason: dict[str, int] = field(default_factory=dict)
     moments: dict[str, dict[str, Moments]] = field(default_factory=dict)
-    interval_s: float | None = None
 
 
 class LoadWriter(Protocol):
@@ -207,8 +219,11 @@ class Store(Protocol):
     def status(self) -> Status:
         """Facts of the database. Counts the readings, which takes time where there are many."""
 
-    def check(self) -> list[Finding]:
-        """What is wrong with the database, or worth knowing."""
+    def check(self, deep: bool = False) -> list[Finding]:
+        """What is wrong with the database, or worth knowing; `deep` looks at roll-ups, too."""
+
+    def rebuild_rollups(self, rig: str) -> Iterator[Rebuilt]:
+        """Make the roll-ups of a rig anew, a transaction a step; goes on where one has stopped."""
 
     def expired(self, before: datetime, rig: str | None) -> Pruned:
         """How much is older than a time: what `prune_some` would delete in the end."""

@@ -53,11 +53,16 @@ class Ledger:
         result = self._connection.execute(loads.insert().returning(loads.c.id), row)
         return int(result.scalar_one())
 
-    def supersede(self, identity: SourceIdentity, load_id: int) -> None:
-        """Take back what equal content brought before: all its rows were judged anew."""
+    def supersede(
+        self, identity: SourceIdentity, load_id: int
+    ) -> dict[str, tuple[datetime, datetime]]:
+        """Take back what equal content brought before: all its rows were judged anew.
+
+        Returns between which times readings of each rig were taken away.
+        """
         loads, rejects = self._schema.loads, self._schema.rejects
         if identity.sha256 is None:
-            return
+            return {}
         same = (
             (loads.c.sha256 == identity.sha256)
             & (loads.c.rig == identity.rig.name)
@@ -67,7 +72,7 @@ class Ledger:
             sa.select(loads.c.id, loads.c.first_timestamp, loads.c.last_timestamp).where(same)
         ).all()
         if not earlier:
-            return
+            return {}
         numbers = [load.id for load in earlier]
         self._connection.execute(rejects.delete().where(rejects.c.load_id.in_(numbers)))
         self._connection.execute(loads.update().where(same).values(status="superseded"))
@@ -76,7 +81,8 @@ class Ledger:
         )
         last = max((load.last_timestamp for load in earlier if load.last_timestamp), default=None)
         if first is None or last is None:
-            return
+            return {}
+        gone: dict[str, tuple[datetime, datetime]] = {}
         for rig in self._connection.execute(sa.select(self._schema.rigs.c.name)).scalars().all():
             readings = self._schema.readings
             brought = (
@@ -84,9 +90,14 @@ class Ledger:
                 & readings.c.timestamp.between(first, last)
                 & readings.c.load_id.in_(numbers)
             )
-            if self._connection.scalar(sa.select(sa.literal(1)).where(brought).limit(1)):
+            time = readings.c.timestamp
+            ends = sa.select(sa.func.min(time), sa.func.max(time)).where(brought)
+            first_gone, last_gone = self._connection.execute(ends).one()
+            if first_gone is not None:
                 self._connection.execute(readings.delete().where(brought))
                 self.change(rig, first, last, rows=0)
+                gone[rig] = first_gone, last_gone
+        return gone
 
     def complete(
         self, load_id: int, outcome: LoadOutcome, touched: dict[str, tuple[datetime, datetime, int]]

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from pipeline.stores.base import SourceIdentity, span
 from pipeline.stores.ledger import GivenWay, Ledger
 from pipeline.stores.migrations import add_channels
+from pipeline.stores.rollup_builder import begin_rollups, keep_rollups
 from pipeline.stores.schema import Schema
 
 # Writes readings of one rig, of which so many are expected to replace others or to give way.
@@ -19,6 +20,7 @@ def begin(connection: sa.Connection, schema: Schema, identity: SourceIdentity) -
     add_channels(connection, schema, identity.rig)
     ledger = Ledger(connection, schema)
     ledger.register(identity.rig)
+    begin_rollups(connection, schema, identity.rig.name)
     return ledger.open(identity, "live")
 
 
@@ -38,6 +40,8 @@ def append(
         rig = source.rig.renamed(part["rig"][0])
         if rig is not source.rig:
             ledger.register(rig)
+            begin_rollups(connection, schema, rig.name)
         upsert(part, ledger.count_replaced(load_id, rig.name, part["timestamp"]))
+        keep_rollups(connection, schema, rig.name, part["timestamp"])
         ledger.add_live_readings(load_id, rig.name, *span(part))
     ledger.announce()

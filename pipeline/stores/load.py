@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from pipeline.quality import REJECT_SCHEMA
 from pipeline.stores.base import Incoming, LoadOutcome, Range, SourceIdentity, span
 from pipeline.stores.ledger import GivenWay, Ledger
+from pipeline.stores.rollup_builder import LoadRollups
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of, elapsed
 
@@ -36,15 +37,19 @@ class Load:
         self._incoming = incoming
         self._ledger = Ledger(connection, schema)
         self._touched: Touched = {}
+        self._rollups = LoadRollups(connection, schema, identity, incoming)
 
     def finish(self, outcome: LoadOutcome) -> None:
+        gone: dict[str, tuple[datetime, datetime]] = {}
         if outcome.accepted:
             # A load of which nothing is accepted takes nothing back: it may be a wrong rig file.
-            self._ledger.supersede(self._identity, self.load_id)
+            gone = self._ledger.supersede(self._identity, self.load_id)
         # Late, and in one order: others need the same rows.
-        for name in sorted(self._touched):
-            self._ledger.register(self._identity.rig.renamed(name))
-            self._keep_interval(name, outcome.interval_s)
+        for name in sorted(self._touched.keys() | gone.keys()):
+            if name in self._touched:
+                self._ledger.register(self._identity.rig.renamed(name))
+                self._keep_interval(name)
+            self._rollups.write(name, gone.get(name))
         self._ledger.complete(self.load_id, outcome, self._touched)
         self._ledger.announce()
 
@@ -65,6 +70,7 @@ class Load:
             name, (first, last, rows) = frame["rig"][0], span(frame)
             known = self._touched.get(name, (first, last, 0))
             self._touched[name] = min(first, known[0]), max(last, known[1]), known[2] + rows
+            self._rollups.add(frame)
             yield frame
 
     def _is_new_ground(self) -> bool:
@@ -113,12 +119,12 @@ class Load:
         counts: dict[int | None, int] = dict(self._connection.execute(query).all())
         return self._ledger.replaced(self.load_id, counts)
 
-    def _keep_interval(self, rig: str, interval_s: float | None) -> None:
+    def _keep_interval(self, rig: str) -> None:
         """Set the usual interval of a rig whose file does not say it, at its first load."""
         rigs = self._schema.rigs.c
         known = self._connection.scalar(sa.select(rigs.interval_s).where(rigs.name == rig))
         if known is None:
-            interval_s = interval_s or self._median_step_s(rig)
+            interval_s = self._incoming.intervals.get(rig) or self._median_step_s(rig)
             update = self._schema.rigs.update().where(rigs.name == rig)
             self._connection.execute(update.values(interval_s=interval_s))
 

@@ -3,7 +3,7 @@
 Each step and the record of it are one transaction. Why not Alembic: docs/schema.md.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,14 @@ import sqlalchemy as sa
 from pipeline.database_errors import translated_errors
 from pipeline.errors import DatabaseError, ForeignTableError, RigError
 from pipeline.rig import Rig
-from pipeline.stores.schema import Schema, departed_columns, reading_columns
+from pipeline.rollups import channels_among
+from pipeline.stores.schema import (
+    Schema,
+    departed_columns,
+    reading_columns,
+    rollups_column,
+    summary_columns,
+)
 from pipeline.stores.sql import columns_of
 
 Migration = Callable[[sa.Connection, Schema], None]
@@ -46,10 +53,19 @@ def _count_what_departed(connection: sa.Connection, schema: Schema) -> None:
             connection.execute(update.values(readings_replaced=replaced))
 
 
+def _make_rollups(connection: sa.Connection, schema: Schema) -> None:
+    """A table of summaries. Those of rigs that are stored are made by `db rebuild-rollups`."""
+    if "rollups" not in columns_of(connection, schema.rigs.name):
+        add_column(connection, schema.rigs, rollups_column())
+    schema.rollups.create(connection)
+    _add_summary_columns(connection, schema, columns_of(connection, schema.table_name))
+
+
 # Names are recorded in databases: append only.
 MIGRATIONS: dict[str, Migration] = {
     "0001_tables": _create_tables,
     "0002_departed": _count_what_departed,
+    "0003_rollups": _make_rollups,
 }
 
 
@@ -148,6 +164,16 @@ def add_columns(
         add_column(connection, schema.readings, sa.Column(name, kind))
     if columns:
         _make_readable_view(connection, schema)
+        _add_summary_columns(connection, schema, columns)
+
+
+def _add_summary_columns(
+    connection: sa.Connection, schema: Schema, reading_columns: Iterable[str]
+) -> None:
+    present = columns_of(connection, schema.rollups.name)
+    for name, kind in summary_columns(channels_among(reading_columns)).items():
+        if name not in present:
+            add_column(connection, schema.rollups, sa.Column(name, kind))
 
 
 def add_column(connection: sa.Connection, table: sa.Table, column: "sa.Column[Any]") -> None:

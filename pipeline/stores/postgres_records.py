@@ -1,16 +1,13 @@
 """The tables of PostgreSQL verbatim, in Arrow."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
 
 import polars as pl
 import sqlalchemy as sa
 
-from pipeline.stores import arrow
+from pipeline.stores.frames import insert
 from pipeline.stores.postgres_key import make_complete
 from pipeline.stores.records import TABLES, Records
-
-ROWS_AT_ONCE = 50_000
 
 
 class PostgresRecords(Records):
@@ -36,14 +33,8 @@ class PostgresRecords(Records):
                 {"sequence": sequence},
             ).all()
 
-    def _fetched(
-        self, query: sa.Select[*tuple[Any, ...]], columns: dict[str, pl.DataType]
-    ) -> Iterator[pl.DataFrame]:
-        for frame in arrow.fetched(self._connection, query, ROWS_AT_ONCE):
-            yield frame.cast(pl.Schema(columns))
-
     def _insert(self, table: sa.Table, columns: list[str], frames: Iterable[pl.DataFrame]) -> None:
-        arrow.copy_into(self._connection, table.name, None, frames)
+        insert(self._connection, table.name, columns, frames)
 
     def _quoted(self, table: sa.Table | sa.TableClause) -> str:
         return self._connection.dialect.identifier_preparer.quote(table.name)

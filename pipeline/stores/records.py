@@ -13,8 +13,10 @@ import polars as pl
 import sqlalchemy as sa
 
 from pipeline.errors import DatabaseError
-from pipeline.stores.base import Extent, Range
+from pipeline.stores.base import Extent, Range, Rebuilt
+from pipeline.stores.frames import fetched
 from pipeline.stores.migrations import add_columns
+from pipeline.stores.rollup_upkeep import RollupUpkeep
 from pipeline.stores.schema import Moment, Schema, within
 from pipeline.stores.sql import columns_of, day_number, distinct_values
 from pipeline.timestamps import EPOCH, UTC_DATETIME
@@ -29,12 +31,6 @@ class Records(ABC):
     def __init__(self, connection: sa.Connection, schema: Schema) -> None:
         self._connection = connection
         self._schema = schema
-
-    @abstractmethod
-    def _fetched(
-        self, query: sa.Select[*tuple[Any, ...]], columns: dict[str, pl.DataType]
-    ) -> Iterator[pl.DataFrame]:
-        """The result of a query in frames of bounded size."""
 
     @abstractmethod
     def _insert(
@@ -103,7 +99,8 @@ class Records(ABC):
         if selection is not None:
             query = query.where(*within(source, selection))
         key = ("rig", "timestamp") if table == "readings" else (next(iter(columns)),)
-        return self._fetched(query.order_by(*(source.c[name] for name in key)), columns)
+        ordered = query.order_by(*(source.c[name] for name in key))
+        return fetched(self._connection, ordered, columns)
 
     def add(self, table: str, frames: Iterable[pl.DataFrame]) -> None:
         """Insert rows with the columns of `columns(table)`, or of readings some of them."""
@@ -127,6 +124,10 @@ class Records(ABC):
         """Delete the readings of a range."""
         readings = self._schema.readings
         self._connection.execute(readings.delete().where(*within(readings, selection)))
+
+    def rebuild_some(self, rig: str) -> Rebuilt:
+        """Sum up the next stretch of a rig's readings."""
+        return RollupUpkeep(self._connection, self._schema).rebuild_some(rig)
 
     def rigs(self) -> list[str]:
         """Names of the rigs that have readings, found by steps through the key."""

@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+import polars as pl
 import sqlalchemy as sa
 
 from pipeline.rig import Rig
+from pipeline.rollups import summary_schema
 from pipeline.stores.base import Range
-from pipeline.timestamps import from_microseconds, to_microseconds
+from pipeline.timestamps import UTC_DATETIME, from_microseconds, to_microseconds
 
 
 class Moment(sa.TypeDecorator[datetime]):
@@ -54,6 +56,22 @@ def departed_columns() -> list["sa.Column[int]"]:
         sa.Column(name, sa.BigInteger, nullable=False, default=0, server_default="0")
         for name in ("readings_replaced", "readings_pruned", "rejects_pruned")
     ]
+
+
+def rollups_column() -> "sa.Column[str]":
+    """What roll-ups there are of a rig: see stores/rollup_state.py."""
+    return sa.Column("rollups", sa.Text, nullable=False, default="{}", server_default="{}")
+
+
+def summary_columns(channels: Iterable[str]) -> dict[str, sa.types.TypeEngine[Any]]:
+    """Columns of the summaries of such channels after the key, with their types."""
+    kinds: dict[pl.DataType, sa.types.TypeEngine[Any]] = {
+        pl.Int64(): sa.BigInteger(),
+        pl.Float64(): sa.Float(),
+        UTC_DATETIME: Moment(),
+    }
+    schema = summary_schema(channels)
+    return {name: kinds[kind] for name, kind in schema.items() if name != "bucket"}
 
 
 @dataclass(frozen=True)
@@ -106,7 +124,32 @@ class Schema:
             sa.Column("interval_s", sa.Float),
             sa.Column("definition", sa.Text, nullable=False),
             sa.Column("version", sa.Text, nullable=False),
+            rollups_column(),
         )
+
+    @cached_property
+    def rollups(self) -> sa.Table:
+        """Key and common columns of the summaries; each channel has more (`summary_columns`)."""
+        return sa.Table(
+            f"{self.table_name}_rollups",
+            self.metadata,
+            sa.Column("rig", RigName, nullable=False),
+            sa.Column("level_s", sa.Integer, nullable=False),
+            sa.Column("bucket", Moment, nullable=False),
+            *(sa.Column(name, kind) for name, kind in summary_columns(()).items()),
+            sa.PrimaryKeyConstraint("rig", "level_s", "bucket", name=f"{self.table_name}_levels"),
+            sqlite_with_rowid=False,
+        )
+
+    def rollups_with(self, columns: Iterable[str]) -> sa.TableClause:
+        """The summaries with their key and the given columns, for statements."""
+        found: list[sa.ColumnClause[Any]] = [
+            sa.column("rig", RigName),
+            sa.column("level_s", sa.Integer),
+            sa.column("bucket", Moment),
+        ]
+        found += [sa.column(name) for name in columns if name not in ("rig", "level_s", "bucket")]
+        return sa.table(self.rollups.name, *found)
 
     @cached_property
     def loads(self) -> sa.Table:

@@ -1,18 +1,13 @@
 """The tables of SQLite verbatim."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
 
 import polars as pl
 import sqlalchemy as sa
 
-from pipeline.errors import DatabaseError
+from pipeline.stores.frames import insert
 from pipeline.stores.records import TABLES, Records
-from pipeline.stores.sqlite_rows import RowWriter, driver
-from pipeline.timestamps import UTC_DATETIME, utc_times
-
-# Python objects: more of them at once are slower, and take more memory.
-ROWS_AT_ONCE = 10_000
+from pipeline.stores.sqlite_rows import RowWriter
 
 
 class SqliteRecords(Records):
@@ -25,29 +20,6 @@ class SqliteRecords(Records):
     def settle(self) -> None:
         """SQLite does so by itself."""
 
-    def _fetched(
-        self, query: sa.Select[*tuple[Any, ...]], columns: dict[str, pl.DataType]
-    ) -> Iterator[pl.DataFrame]:
-        cursor = self._connection.execute(query).cursor
-        assert cursor is not None
-        times = [name for name, kind in columns.items() if kind == UTC_DATETIME]
-        schema = {**columns, **dict.fromkeys(times, pl.Int64())}
-        while rows := cursor.fetchmany(ROWS_AT_ONCE):
-            try:
-                series = [
-                    pl.Series(name, values, kind)
-                    for (name, kind), values in zip(
-                        schema.items(), zip(*rows, strict=True), strict=True
-                    )
-                ]
-            except (TypeError, OverflowError) as error:
-                first_line = str(error).partition("\n")[0]
-                raise DatabaseError(
-                    f"{self._connection.engine.url.database}: a row that Smart Sensor has not "
-                    f"written holds a value of another type ({first_line}); correct or delete it"
-                ) from None
-            yield pl.DataFrame(series).with_columns(utc_times(pl.col(name)) for name in times)
-
     def _insert(self, table: sa.Table, columns: list[str], frames: Iterable[pl.DataFrame]) -> None:
         quote = self._connection.dialect.identifier_preparer.quote
         if table is self._schema.readings:
@@ -57,9 +29,4 @@ class SqliteRecords(Records):
                 for part in frame.partition_by("rig", maintain_order=True):
                     rows.write((part["rig"][0],), part)
             return
-        names_text, marks = ", ".join(map(quote, columns)), ", ".join("?" for _ in columns)
-        for frame in frames:
-            driver(self._connection).executemany(
-                f"INSERT INTO {quote(table.name)} ({names_text}) VALUES ({marks})",  # noqa: S608  # quoted names
-                frame.with_columns(pl.col(pl.Datetime).dt.epoch("us")).iter_rows(),
-            )
+        insert(self._connection, table.name, columns, frames)

@@ -1,16 +1,18 @@
 """What keeps a database in order: figures of its state, a check of its accounts, pruning."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from pipeline.stores.base import Finding, Pruned, Status
+from pipeline.stores.base import Finding, Pruned, Rebuilt, Status
 from pipeline.stores.checking import Check
 from pipeline.stores.migrations import MIGRATIONS
 from pipeline.stores.pruning import Pruning
 from pipeline.stores.records import Records
+from pipeline.stores.rollup_upkeep import RollupUpkeep
 from pipeline.stores.schema import Schema
 
 
@@ -69,10 +71,22 @@ class Upkeep(ABC):
                 last_sequence=connection.scalar(sa.select(sa.func.max(changes.c.sequence))) or 0,
             )
 
-    def check(self) -> list[Finding]:
+    def check(self, deep: bool = False) -> list[Finding]:
         """What is wrong with the database, or worth knowing; the promises are in docs/moving.md."""
         with self._unhurried() as connection:
-            return self._sound(connection) + Check(connection, self._schema).findings()
+            found = self._sound(connection) + Check(connection, self._schema).findings()
+            if deep:
+                found += RollupUpkeep(connection, self._schema).findings()
+            return found
+
+    def rebuild_rollups(self, rig: str) -> Iterator[Rebuilt]:
+        """Make the roll-ups of a rig anew, a transaction a step; goes on where one has stopped."""
+        done = False
+        while not done:
+            with self.rewriting() as records:
+                step = records.rebuild_some(rig)
+            yield step
+            done = step.done
 
     def expired(self, before: datetime, rig: str | None) -> Pruned:
         """How much is older than a time: what `prune` would delete."""

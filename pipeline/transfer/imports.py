@@ -41,12 +41,15 @@ class _Part:
 
     @property
     def incoming(self) -> Incoming:
+        one = len(self.spans) == 1
         return Incoming(
             self.rows,
             {
                 name: (from_microseconds(first), from_microseconds(last))
                 for name, (_, first, last) in self.spans.items()
             },
+            # Of several rigs it is the first one's.
+            dict.fromkeys(self.spans, self.interval_s) if self.interval_s and one else {},
         )
 
 
@@ -95,8 +98,7 @@ def _load(
             load.add_readings(watched())
             if done != part.rows:
                 raise SourceError(f"{path}: has {done:,} readings, its footer says {part.rows:,}")
-            interval = part.interval_s if len(part.spans) == 1 else None
-            load.finish(LoadOutcome(done, done, {}, moments, interval))
+            load.finish(LoadOutcome(done, done, {}, moments))
     if load is None:
         return SourceSummary(str(path), "already loaded", store.known_load(identity))
     return SourceSummary(str(path), "loaded", load.load_id, done, done)

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import tally
 from pipeline.rig import parse_rig
-from pipeline.tally import Tally
+from pipeline.tally import Steps, Tally
 
 RIG = parse_rig(
     '[channels.x]\n[channels.age]\nkind = "counter"\nunit = "h"\nrequired = false', "test"
@@ -33,29 +33,35 @@ def tallied(*frames: list[tuple[int, float | None]]) -> Tally:
     return found
 
 
+def steps(*frames: list[int]) -> Steps:
+    """The steps of frames of times in seconds."""
+    found = Steps()
+    for seconds in frames:
+        found.add(pl.Series(seconds, dtype=pl.Int64) * 1_000_000)
+    return found
+
+
 @pytest.mark.parametrize(
     ("frames", "interval_s"),
     [
-        pytest.param([[(0, 1)]], None, id="one reading"),
-        pytest.param([[(0, 1), (2, 1)]], 2.0, id="two"),
-        pytest.param([[(0, 1), (2, 1), (3, 1), (13, 1)]], 2.0, id="odd number of steps"),
-        pytest.param([[(0, 1), (2, 1), (5, 1)]], 2.5, id="even number of steps"),
-        pytest.param([[(0, 1)], [(2, 1)], [(4, 1), (9, 1)]], 2.0, id="across frames"),
-        pytest.param([[(5, 1), (0, 1)]], None, id="not in order"),
-        pytest.param([[(0, 1), (5, 1)], [(5, 1)]], None, id="not in order across frames"),
-        pytest.param([[(5, 1)], [(0, 1)], [(9, 1)]], None, id="in order again"),
+        pytest.param([[0]], None, id="one reading"),
+        pytest.param([[0, 2]], 2.0, id="two"),
+        pytest.param([[0, 2, 3, 13]], 2.0, id="odd number of steps"),
+        pytest.param([[0, 2, 5]], 2.5, id="even number of steps"),
+        pytest.param([[0], [2], [4, 9]], 2.0, id="across frames"),
+        pytest.param([[5, 0]], None, id="not in order"),
+        pytest.param([[0, 5], [5]], None, id="not in order across frames"),
+        pytest.param([[5], [0], [9]], None, id="in order again"),
     ],
 )
-def test_the_usual_interval(
-    frames: list[list[tuple[int, float | None]]], interval_s: float | None
-) -> None:
-    assert tallied(*frames).usual_interval_s == interval_s
+def test_the_usual_interval(frames: list[list[int]], interval_s: float | None) -> None:
+    assert steps(*frames).median_s == interval_s
 
 
 def test_memory_for_steps_is_bounded() -> None:
     with patch.object(tally, "_MOST_STEPS", 3):
-        assert tallied([(0, 1), (1, 1), (3, 1), (6, 1)]).usual_interval_s == 2.0
-        assert tallied([(0, 1), (1, 1), (3, 1), (6, 1), (10, 1)]).usual_interval_s is None
+        assert steps([0, 1, 3, 6]).median_s == 2.0
+        assert steps([0, 1, 3, 6, 10]).median_s is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,251 @@
+"""Summaries of time buckets: made of readings, merged with each other, without loss.
+
+A reading is a summary of one. Merging goes over neighbours in time order, so there is one way to
+make a summary, whether of readings or of shorter buckets, and what lies between two neighbours (a
+gap, what a counter gained) counts in the bucket that holds both. A summary depends on the readings
+of its bucket and nothing else: not on the order in which they came.
+
+Columns of a frame of summaries: `bucket` (its start, UTC), `readings`, `first_timestamp`,
+`last_timestamp`, `gaps`, `gap_us` (their lengths, less an interval each, in microseconds), and of
+each channel `<channel>_` and: `count`, `mean`, `m2` (sum of squared deviations from the mean),
+`min`, `min_at`, `max`, `max_at` (the first of several equal ones), `first`, `first_at`, `last`,
+`last_at`, `gained` (what a counter gained, in its unit), `yellow` and `red` (readings at that
+level). All of a channel's are null in a bucket in which it has no value.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from pipeline.kpis import GAP_FACTOR
+from pipeline.timestamps import UTC_DATETIME, utc_times
+
+# Lengths of buckets in seconds. Each divides the next, at most 24 times; 15 minutes divide the
+# offset of every time zone, and 6 hours a day.
+LEVELS_S = (1, 10, 60, 900, 21_600)
+_FEWEST_READINGS = 60
+
+# What a summary has of each channel, in the order of the columns.
+FIELDS = (
+    *("count", "mean", "m2", "min", "min_at", "max", "max_at"),
+    *("first", "first_at", "last", "last_at", "gained", "yellow", "red"),
+)
+_COUNTS = ("count", "yellow", "red")
+_TIMES = ("min_at", "max_at", "first_at", "last_at")
+_NOT_CHANNELS = ("rig", "timestamp", "load_id")
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+# By column: times in microseconds; what is null in a frame is 0 or NaN here, its count says so.
+Parts = dict[str, npt.NDArray[Any]]
+
+
+def levels_of(interval_s: float | None) -> tuple[int, ...]:
+    """Lengths of the buckets that are kept of a rig: those that hold at least 60 readings."""
+    if not interval_s:
+        return ()
+    return tuple(level for level in LEVELS_S if level >= _FEWEST_READINGS * interval_s)
+
+
+def channels_among(columns: Iterable[str]) -> list[str]:
+    """The channels among the columns of a table or frame of readings."""
+    return [
+        name
+        for name in columns
+        if name not in _NOT_CHANNELS and not name.endswith(("_zscore", "_alert"))
+    ]
+
+
+def channel_columns(channel: str) -> dict[str, pl.DataType]:
+    """Columns of a summary that are of one channel."""
+    return {f"{channel}_{field}": _type_of(field) for field in FIELDS}
+
+
+def summary_schema(channels: Iterable[str]) -> dict[str, pl.DataType]:
+    """Columns of a frame of summaries."""
+    schema: dict[str, pl.DataType] = {
+        "bucket": UTC_DATETIME,
+        "readings": pl.Int64(),
+        "first_timestamp": UTC_DATETIME,
+        "last_timestamp": UTC_DATETIME,
+        "gaps": pl.Int64(),
+        "gap_us": pl.Int64(),
+    }
+    for channel in channels:
+        schema |= channel_columns(channel)
+    return schema
+
+
+def of_readings(readings: pl.DataFrame, channels: Sequence[str]) -> Parts:
+    """Each reading as a summary of one; the frame is in time order, and of one rig."""
+    times = readings["timestamp"].to_physical().to_numpy()
+    none = np.zeros(len(times), np.int64)
+    parts: Parts = {
+        "readings": none + 1,
+        "first_timestamp": times,
+        "last_timestamp": times,
+        "gaps": none,
+        "gap_us": none,
+    }
+    for channel in channels:
+        values = readings[channel]
+        known = values.is_not_null().to_numpy().astype(np.int64)
+        value = values.fill_null(float("nan")).to_numpy()
+        fields: Parts = {"count": known, "m2": none.astype(np.float64), "gained": none * 0.0}
+        fields |= dict.fromkeys(("mean", "min", "max", "first", "last"), value)
+        fields |= dict.fromkeys(_TIMES, times)
+        alert = f"{channel}_alert"
+        for level in ("yellow", "red"):
+            fields[level] = none
+            if alert in readings.columns:
+                matches = (readings[alert] == level).fill_null(False)
+                fields[level] = matches.to_numpy().astype(np.int64)
+        parts |= {f"{channel}_{field}": fields[field] for field in FIELDS}
+    return parts
+
+
+def of_frame(summaries: pl.DataFrame, channels: Sequence[str]) -> Parts:
+    """Summaries of a frame in time order."""
+    parts: Parts = {}
+    for name in summary_schema(channels):
+        if name == "bucket":
+            continue
+        column = summaries[name].to_physical()
+        missing = 0 if column.dtype.is_integer() else float("nan")
+        parts[name] = column.fill_null(missing).to_numpy()
+    return parts
+
+
+def joined(several: list[Parts]) -> Parts:
+    """Summaries of stretches that follow each other in time."""
+    return {name: np.concatenate([parts[name] for parts in several]) for name in several[0]}
+
+
+def merged(
+    parts: Parts, channels: Sequence[str], level_s: int, interval_s: float | None
+) -> pl.DataFrame:
+    """One summary for each bucket of that length that has readings, in time order."""
+    width = level_s * 1_000_000
+    buckets = parts["first_timestamp"] // width
+    starts = _starts(buckets)
+    schema = summary_schema(channels)
+    found = _merge(parts, channels, starts, interval_s)
+    columns = {"bucket": buckets[starts] * width, **found}
+    # All at once: each takes the others as they were.
+    known = [
+        pl.when(pl.col(f"{channel}_count") > 0)
+        .then(pl.col(f"{channel}_{field}"))
+        .alias(f"{channel}_{field}")
+        for channel in channels
+        for field in FIELDS
+    ]
+    times = [utc_times(pl.col(name)) for name, kind in schema.items() if kind == UTC_DATETIME]
+    return pl.DataFrame(columns).with_columns(known).with_columns(times).select(list(schema))
+
+
+def whole(parts: Parts, channels: Sequence[str], interval_s: float | None) -> dict[str, Any]:
+    """The one summary of all, as Python values: times are microseconds, a missing value is None."""
+    found = _merge(parts, channels, np.zeros(1, np.int64), interval_s)
+    values = {name: array[0].item() for name, array in found.items()}
+    for channel in channels:
+        if not values[f"{channel}_count"]:
+            values |= {f"{channel}_{f}": None for f in FIELDS if f not in _COUNTS}
+    return values
+
+
+def _type_of(field: str) -> pl.DataType:
+    if field in _COUNTS:
+        return pl.Int64()
+    return UTC_DATETIME if field in _TIMES else pl.Float64()
+
+
+def _starts(labels: Integers) -> Integers:
+    """Where a new label begins."""
+    return np.flatnonzero(np.concatenate(([True], labels[1:] != labels[:-1])))
+
+
+def _merge(
+    parts: Parts, channels: Sequence[str], starts: Integers, interval_s: float | None
+) -> Parts:
+    """Merge the parts from each start to the next one."""
+    first, last = parts["first_timestamp"], parts["last_timestamp"]
+    ends = np.append(starts[1:], len(first)) - 1
+    silence = _between(first - np.roll(last, 1), starts)
+    interval = round((interval_s or 0) * 1e6)
+    is_gap = (silence > GAP_FACTOR * interval) & bool(interval)
+    found: Parts = {
+        "readings": np.add.reduceat(parts["readings"], starts),
+        "first_timestamp": first[starts],
+        "last_timestamp": last[ends],
+        "gaps": np.add.reduceat(parts["gaps"] + is_gap, starts),
+        "gap_us": np.add.reduceat(
+            parts["gap_us"] + np.where(is_gap, silence - interval, 0), starts
+        ),
+    }
+    segments = np.repeat(np.arange(len(starts)), ends - starts + 1)
+    for channel in channels:
+        fields = {field: parts[f"{channel}_{field}"] for field in FIELDS}
+        merged = _merge_channel(fields, segments, len(starts))
+        found |= {f"{channel}_{field}": merged[field] for field in FIELDS}
+    return found
+
+
+def _merge_channel(fields: Parts, segments: Integers, count: int) -> Parts:
+    """Merge one channel's parts that have values; `segments` are where each part belongs."""
+    has_values = fields["count"] > 0
+    if not has_values.all():
+        fields = {field: array[has_values] for field, array in fields.items()}
+        segments = segments[has_values]
+    if not len(segments):
+        return {field: np.zeros(count, array.dtype) for field, array in fields.items()}
+    starts = _starts(segments)
+    ends = np.append(starts[1:], len(segments)) - 1
+    place = np.repeat(np.arange(len(starts)), ends - starts + 1)
+    found: Parts = {field: np.add.reduceat(fields[field], starts) for field in _COUNTS}
+    found["mean"], found["m2"] = _moments(fields, found["count"], starts, place)
+    for field, extreme in (("min", np.minimum), ("max", np.maximum)):
+        found[field] = extreme.reduceat(fields[field], starts)
+        hits = np.flatnonzero(fields[field] == found[field][place])
+        found[f"{field}_at"] = fields[f"{field}_at"][hits[_starts(place[hits])]]
+    found |= {field: fields[field][starts] for field in ("first", "first_at")}
+    found |= {field: fields[field][ends] for field in ("last", "last_at")}
+    before = np.roll(fields["last"], 1)
+    # Where a counter falls it began again from zero.
+    gained = np.where(fields["first"] >= before, fields["first"] - before, fields["first"])
+    found["gained"] = np.add.reduceat(fields["gained"] + _between(gained, starts), starts)
+    if len(starts) == count:
+        return found
+    everywhere: Parts = {}
+    for field, array in found.items():
+        everywhere[field] = np.zeros(count, array.dtype)
+        everywhere[field][segments[starts]] = array
+    return everywhere
+
+
+def _moments(
+    fields: Parts, counts: Integers, starts: Integers, place: Integers
+) -> tuple[Floats, Floats]:
+    """Means and M2 of parts together.
+
+    Chan, Golub, LeVeque: Algorithms for computing the sample variance, The American Statistician
+    37 (1983), equations 2.1 for any number of parts, with the correction of equation 1.7.
+    """
+    weights = fields["count"]
+    # Distances from one of the means: sums of large numbers lose digits.
+    reference = fields["mean"][starts]
+    distance = fields["mean"] - reference[place]
+    mean = reference + np.add.reduceat(weights * distance, starts) / counts
+    deviation = fields["mean"] - mean[place]
+    squares = np.add.reduceat(fields["m2"] + weights * deviation * deviation, starts)
+    rest = np.add.reduceat(weights * deviation, starts)
+    return mean, np.maximum(squares - rest * rest / counts, 0.0)
+
+
+def _between(steps: npt.NDArray[Any], starts: Integers) -> npt.NDArray[Any]:
+    """Steps from one part to the next of the same bucket; none at the beginning of one."""
+    steps = steps.copy()
+    steps[starts] = 0
+    return steps

@@ -1,0 +1,74 @@
+"""Questions answered as frames, and frames as rows of a table, on any connection of ours."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+
+from pipeline.errors import DatabaseError
+from pipeline.timestamps import UTC_DATETIME, utc_times
+
+# Python objects: more of them at once are slower, and take more memory.
+_OBJECTS_AT_ONCE = 10_000
+_ARROW_AT_ONCE = 50_000
+
+Columns = Mapping[str, pl.DataType]
+
+
+def fetched(
+    connection: sa.Connection, query: sa.Select[*tuple[Any, ...]], columns: Columns
+) -> Iterator[pl.DataFrame]:
+    """The result in frames of bounded size; its columns are read as SQLAlchemy does not touch them.
+
+    Raises DatabaseError for a value of another type.
+    """
+    if connection.dialect.driver == "arrow":
+        from pipeline.stores import arrow
+
+        for frame in arrow.fetched(connection, query, _ARROW_AT_ONCE):
+            yield frame.cast(pl.Schema(columns))
+        return
+    cursor = connection.execute(query).cursor
+    assert cursor is not None
+    times = [name for name, kind in columns.items() if kind == UTC_DATETIME]
+    integers = connection.dialect.name == "sqlite"
+    schema = {**columns, **dict.fromkeys(times, pl.Int64())} if integers else columns
+    while rows := cursor.fetchmany(_OBJECTS_AT_ONCE):
+        try:
+            series = [
+                pl.Series(name, values, kind)
+                for (name, kind), values in zip(
+                    schema.items(), zip(*rows, strict=True), strict=True
+                )
+            ]
+        except (TypeError, OverflowError) as error:
+            first_line = str(error).partition("\n")[0]
+            raise DatabaseError(
+                f"{connection.engine.url.database}: a row that Smart Sensor has not "
+                f"written holds a value of another type ({first_line}); correct or delete it"
+            ) from None
+        frame = pl.DataFrame(series)
+        yield frame.with_columns(utc_times(pl.col(n)) for n in times) if integers else frame
+
+
+def insert(
+    connection: sa.Connection, table: str, columns: list[str], frames: Iterable[pl.DataFrame]
+) -> None:
+    """Insert frames, which have these columns in this order."""
+    if connection.dialect.driver == "arrow":
+        from pipeline.stores import arrow
+
+        arrow.copy_into(connection, table, None, frames)
+        return
+    quote = connection.dialect.identifier_preparer.quote
+    names = ", ".join(map(quote, columns))
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    marks = ", ".join(mark for _ in columns)
+    statement = f"INSERT INTO {quote(table)} ({names}) VALUES ({marks})"  # noqa: S608  # quoted names
+    for frame in frames:
+        rows = frame
+        if connection.dialect.name == "sqlite":
+            rows = frame.with_columns(pl.col(pl.Datetime).dt.epoch("us"))
+        if len(rows):
+            connection.exec_driver_sql(statement, rows.rows())

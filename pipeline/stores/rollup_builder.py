@@ -1,0 +1,186 @@
+"""Summaries of what a load brings, made while its readings pass by, and written at its end."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import sqlalchemy as sa
+
+from pipeline.rollups import Integers, channels_among, merged, of_frame, of_readings
+from pipeline.spool import Spool
+from pipeline.stores.base import Incoming, SourceIdentity
+from pipeline.stores.rollup_state import RollupState, keep_state, state_of
+from pipeline.stores.rollups import Rollups
+from pipeline.stores.schema import Schema
+from pipeline.timestamps import to_microseconds
+
+_NONE: Integers = np.zeros(0, np.int64)
+
+
+class _Kept(NamedTuple):
+    """What the database knows of a rig."""
+
+    interval_s: float | None
+    state: RollupState
+
+
+class LoadRollups:
+    """The summaries of one load, on disk until they can be written."""
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        schema: Schema,
+        identity: SourceIdentity,
+        incoming: Incoming,
+    ) -> None:
+        self._connection = connection
+        self._schema = schema
+        self._identity = identity
+        self._incoming = incoming
+        self._states: dict[str, RollupState | None] = {}
+        self._made: defaultdict[tuple[str, int], _Made] = defaultdict(_Made)
+
+    def add(self, readings: pl.DataFrame) -> None:
+        """Sum up scored readings of one rig."""
+        rig = readings["rig"][0]
+        if rig not in self._states:
+            self._states[rig] = self._expected(rig)
+        state = self._states[rig]
+        if state is None or not state.levels:
+            return
+        if not readings["timestamp"].is_sorted():
+            readings = readings.sort("timestamp")
+        channels = channels_among(name for name in readings.columns if name != "line")
+        parts = of_readings(readings, channels)
+        for level in state.levels:
+            summaries = merged(parts, channels, level, state.interval_s)
+            self._made[rig, level].append(summaries, level)
+            parts = of_frame(summaries, channels)
+
+    def write(self, rig: str, gone: tuple[datetime, datetime] | None) -> None:
+        """Bring the summaries of a rig up to date; `gone` is where readings were taken away.
+
+        To be called when the rig is registered and its interval is known.
+        """
+        rollups = Rollups(self._connection, self._schema)
+        rollups.wait_for_turn(rig)
+        kept = _kept(self._connection, self._schema, rig)
+        if kept is None or (kept.interval_s is None and kept.state.interval_s is None):
+            return
+        state = replace(kept.state, interval_s=kept.interval_s)
+        expected = self._states.get(rig, kept.state)
+        is_as_expected = expected is not None and expected.interval_s == state.interval_s
+        if kept.state != state:
+            keep_state(self._connection, self._schema, rig, state)
+        if is_as_expected and kept.state.interval_s in (None, state.interval_s):
+            self._merge(rollups, rig, state, gone)
+        else:
+            # They are made with another interval, or there are none of older readings.
+            rollups.make_all(rig, state)
+        self._close(rig)
+
+    def _expected(self, rig: str) -> RollupState | None:
+        """The state in which the load will leave the rig; None where all has to be made anew."""
+        kept = _kept(self._connection, self._schema, rig)
+        interval_s = self._identity.rig.interval_s
+        if kept is None:
+            # Nothing is stored of it.
+            return RollupState(interval_s or self._incoming.intervals.get(rig))
+        interval_s = interval_s or kept.interval_s
+        return kept.state if kept.state.interval_s == interval_s else None
+
+    def _merge(
+        self,
+        rollups: Rollups,
+        rig: str,
+        state: RollupState,
+        gone: tuple[datetime, datetime] | None,
+    ) -> None:
+        source = None
+        for level in state.levels:
+            made = self._made[rig, level]
+            numbers, times = made.numbers
+            doubtful = [numbers[times > 1]]
+            if len(numbers):
+                doubtful.append(rollups.present(rig, level, int(numbers[0]), int(numbers[-1])))
+            if gone is not None:
+                first, last = (to_microseconds(end) // (level * 1_000_000) for end in gone)
+                changed = rollups.present(rig, level, first, last)
+                numbers = np.union1d(numbers, changed)
+                doubtful.append(changed)
+            anew = np.intersect1d(numbers, np.concatenate(doubtful))
+            rollups.add(rig, level, made.without(anew, level))
+            rollups.repair_level(rig, state, level, source, anew)
+            source = level
+
+    def _close(self, rig: str) -> None:
+        for name, level in list(self._made):
+            if name == rig:
+                self._made.pop((name, level)).spool.close()
+
+
+def begin_rollups(connection: sa.Connection, schema: Schema, rig: str) -> None:
+    """Keep roll-ups from here on of a rig without readings; its interval may be another now."""
+    rollups = Rollups(connection, schema)
+    rollups.wait_for_turn(rig)
+    kept = _kept(connection, schema, rig)
+    if kept is None or kept.interval_s in (None, kept.state.interval_s):
+        return
+    mine = sa.select(sa.literal(1)).where(schema.readings.c.rig == rig).limit(1)
+    is_new = connection.scalar(mine) is None
+    if kept.state.interval_s is None and not is_new:
+        # A rebuild would take too long for a source that is sending.
+        return
+    state = replace(kept.state, interval_s=kept.interval_s)
+    keep_state(connection, schema, rig, state)
+    rollups.make_all(rig, state)
+
+
+def keep_rollups(connection: sa.Connection, schema: Schema, rig: str, times: pl.Series) -> None:
+    """Bring the summaries of buckets up to date that hold these times of readings."""
+    rollups = Rollups(connection, schema)
+    rollups.wait_for_turn(rig)
+    state = state_of(connection, schema, rig)
+    if state is not None and state.levels:
+        microseconds = times.to_physical().to_numpy()
+        touched = np.unique(microseconds // (state.levels[0] * 1_000_000))
+        rollups.repair(rig, state, touched)
+
+
+def _kept(connection: sa.Connection, schema: Schema, rig: str) -> _Kept | None:
+    rigs = schema.rigs.c
+    state = state_of(connection, schema, rig)
+    if state is None:
+        return None
+    query = sa.select(rigs.interval_s).where(rigs.name == rig)
+    return _Kept(connection.scalar(query), state)
+
+
+class _Made:
+    """Summaries of one rig and level, as they came."""
+
+    def __init__(self) -> None:
+        self.spool = Spool()
+        self._numbers: list[Integers] = [_NONE]
+
+    def append(self, summaries: pl.DataFrame, level: int) -> None:
+        self.spool.append(summaries)
+        buckets = summaries["bucket"].to_physical().to_numpy()
+        self._numbers.append(buckets // (level * 1_000_000))
+
+    @property
+    def numbers(self) -> tuple[Integers, Integers]:
+        """Numbers of the buckets in order, and how many frames had each."""
+        return np.unique(np.concatenate(self._numbers), return_counts=True)
+
+    def without(self, left_out: Integers, level: int) -> Iterator[pl.DataFrame]:
+        buckets = (pl.Series(left_out) * (level * 1_000_000)).implode()
+        for summaries in self.spool:
+            known = summaries.filter(~pl.col("bucket").to_physical().is_in(buckets))
+            if len(known):
+                yield known

@@ -1,0 +1,223 @@
+"""The roll-ups of a database: written in the transaction of the readings that they summarise.
+
+A bucket whose readings are all known to the writer is summed up from what it brings; any other
+that it touches is summed up anew, from what is stored: the shortest level from readings, each
+other one from the level below. Either way gives the same summary, to the last bit.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+import sqlalchemy as sa
+
+from pipeline.rollups import (
+    LEVELS_S,
+    Integers,
+    channels_among,
+    merged,
+    of_frame,
+    of_readings,
+    summary_schema,
+)
+from pipeline.spool import Spool
+from pipeline.stores.base import Range
+from pipeline.stores.frames import fetched, insert
+from pipeline.stores.rollup_state import RollupState
+from pipeline.stores.schema import Schema, within
+from pipeline.stores.sql import columns_of, wait_for_turn
+from pipeline.timestamps import UTC_DATETIME, from_microseconds
+
+# So many untouched buckets between two touched ones cost less than another question.
+_NEAR = 16
+_FIRST = datetime.min.replace(tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+class Rollups:
+    """Reads and writes summaries on one connection."""
+
+    def __init__(self, connection: sa.Connection, schema: Schema) -> None:
+        self._connection = connection
+        self._schema = schema
+        self.channels = channels_among(columns_of(connection, schema.table_name))
+        self._columns = summary_schema(self.channels)
+        self._table = schema.rollups_with(self._columns)
+
+    def wait_for_turn(self, rig: str) -> None:
+        """From here on, until the transaction ends, nobody else touches the rig's summaries."""
+        wait_for_turn(self._connection, f"{self._schema.table_name} rollups {rig}")
+
+    def repair(self, rig: str, state: RollupState, touched: Integers) -> None:
+        """Sum up anew what holds these buckets (numbers) of the shortest level, at every level."""
+        shortest = state.levels[0]
+        source = None
+        for level in state.levels:
+            self.repair_level(rig, state, level, source, np.unique(touched * shortest // level))
+            source = level
+
+    def make_all(self, rig: str, state: RollupState) -> None:
+        """Make all summaries of a rig anew, as far back as what they are made of is there."""
+        source = None
+        for level in LEVELS_S:
+            kept_from = state.kept_from.get(source or 0)
+            start = None if kept_from is None else from_microseconds(kept_from)
+            self.remove(rig, level, start)
+            if level in state.levels:
+                self.write_anew(rig, state, level, source, start, None)
+                source = level
+
+    def repair_level(
+        self, rig: str, state: RollupState, level: int, source: int | None, touched: Integers
+    ) -> None:
+        """Sum up these buckets of a level anew, from the level below; None is the readings."""
+        kept_from = state.kept_from.get(source or 0)
+        if kept_from is not None:
+            # What they are made of is gone: they stay as they are.
+            touched = touched[touched * level * 1_000_000 >= kept_from]
+        for first, last in _stretches(touched):
+            start, end = _moment(first * level), _moment((last + 1) * level)
+            self.remove(rig, level, start, end)
+            self.write_anew(rig, state, level, source, start, end)
+
+    def write_anew(
+        self,
+        rig: str,
+        state: RollupState,
+        level: int,
+        source: int | None,
+        start: datetime | None,
+        end: datetime | None,
+    ) -> None:
+        """Insert the summaries of all buckets of a range, of which none is stored."""
+        # On disk in between: the connection cannot read and write at the same time.
+        spool = Spool()
+        try:
+            for summaries in self.made_anew(rig, state, level, source, start, end):
+                spool.append(summaries)
+            self.add(rig, level, spool)
+        finally:
+            spool.close()
+
+    def made_anew(
+        self,
+        rig: str,
+        state: RollupState,
+        level: int,
+        source: int | None,
+        start: datetime | None,
+        end: datetime | None,
+    ) -> Iterator[pl.DataFrame]:
+        """Summaries of all buckets of a range, which begins and ends with one, in time order."""
+        pending: pl.DataFrame | None = None
+        selection = Range(rig, start, end)
+        frames = self.readings(selection) if source is None else self.stored(selection, source)
+        time = "timestamp" if source is None else "bucket"
+        for frame in frames:
+            whole = frame if pending is None else pl.concat([pending, frame])
+            buckets = whole[time].to_physical() // (level * 1_000_000)
+            # The last bucket may go on in the next frame.
+            cut = int((buckets < buckets[-1]).sum())
+            if cut:
+                yield self._merged(whole.head(cut), level, source, state)
+            pending = whole.slice(cut)
+        if pending is not None:
+            yield self._merged(pending, level, source, state)
+
+    def _merged(
+        self, frame: pl.DataFrame, level: int, source: int | None, state: RollupState
+    ) -> pl.DataFrame:
+        of = of_readings if source is None else of_frame
+        return merged(of(frame, self.channels), self.channels, level, state.interval_s)
+
+    def readings(self, selection: Range) -> Iterator[pl.DataFrame]:
+        """Readings of a range in time order, with what summaries are made of."""
+        present = columns_of(self._connection, self._schema.table_name)
+        columns: dict[str, pl.DataType] = {"timestamp": UTC_DATETIME}
+        for channel in self.channels:
+            columns[channel] = pl.Float64()
+            if f"{channel}_alert" in present:
+                columns[f"{channel}_alert"] = pl.String()
+        table = self._schema.readings_with(columns)
+        query = _as_stored(table, columns).where(*within(table, selection))
+        return fetched(self._connection, query.order_by(table.c.timestamp), columns)
+
+    def stored(
+        self, selection: Range, level: int, columns: Iterable[str] | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """Summaries of a level whose buckets begin in a range, in time order."""
+        wanted = {name: self._columns[name] for name in columns or self._columns}
+        query = _as_stored(self._table, wanted).where(*self._within(selection, level))
+        return fetched(self._connection, query.order_by(self._table.c.bucket), wanted)
+
+    def present(self, rig: str, level: int, first: int, last: int) -> Integers:
+        """Numbers of the buckets that are stored, from one to another."""
+        selection = Range(rig, _moment(first * level), _moment((last + 1) * level))
+        found = list(self.stored(selection, level, ["bucket"]))
+        if not found:
+            return np.zeros(0, np.int64)
+        microseconds = pl.concat(found)["bucket"].to_physical().to_numpy()
+        return np.asarray(microseconds // (level * 1_000_000))
+
+    def ends(self, rig: str, level: int, kept_from: int | None) -> tuple[datetime, datetime] | None:
+        """First and last bucket of a level that is not older than a time; None for none."""
+        bucket = self._table.c.bucket
+        start = None if kept_from is None else from_microseconds(kept_from)
+        query = sa.select(sa.func.min(bucket), sa.func.max(bucket))
+        found = query.where(*self._within(Range(rig, start), level))
+        first, last = self._connection.execute(found).one()
+        return None if first is None else (first, last)
+
+    def add(self, rig: str, level: int, frames: Iterable[pl.DataFrame]) -> None:
+        """Insert summaries of buckets of which none is stored."""
+        key = (pl.lit(rig).alias("rig"), pl.lit(level, pl.Int32).alias("level_s"))
+        columns = ["rig", "level_s", *self._columns]
+        missing = pl.DataFrame(schema=self._columns)
+        rows = (
+            pl.concat([missing, frame], how="diagonal").select(*key, *self._columns)
+            for frame in frames
+        )
+        insert(self._connection, self._schema.rollups.name, columns, rows)
+
+    def remove(
+        self, rig: str, level: int, start: datetime | None = None, end: datetime | None = None
+    ) -> None:
+        """Delete summaries of a level whose buckets begin in a range."""
+        condition = self._within(Range(rig, start, end), level)
+        self._connection.execute(sa.delete(self._table).where(*condition))
+
+    def _within(self, selection: Range, level: int) -> list[sa.ColumnElement[bool]]:
+        table = self._table.c
+        conditions = [table.rig == selection.rig, table.level_s == level]
+        if selection.start is not None:
+            conditions.append(table.bucket >= selection.start)
+        if selection.end is not None:
+            conditions.append(table.bucket < selection.end)
+        return conditions
+
+
+def _as_stored(table: sa.TableClause, columns: Iterable[str]) -> "sa.Select[*tuple[Any, ...]]":
+    """The columns, untouched by SQLAlchemy: a frame turns integers into times faster."""
+    return sa.select(
+        *(sa.type_coerce(table.c[name], sa.types.NULLTYPE).label(name) for name in columns)
+    )
+
+
+def _stretches(numbers: Integers) -> Iterator[tuple[int, int]]:
+    """First and last of numbers that are near to each other; they are sorted."""
+    if not len(numbers):
+        return
+    breaks = np.flatnonzero(np.diff(numbers) > _NEAR)
+    firsts = numbers[np.append(0, breaks + 1)]
+    lasts = numbers[np.append(breaks, len(numbers) - 1)]
+    yield from zip(firsts.tolist(), lasts.tolist(), strict=True)
+
+
+def _moment(seconds: int) -> datetime:
+    """The time so many seconds after 1970, or where a `datetime` begins or ends."""
+    try:
+        return from_microseconds(seconds * 1_000_000)
+    except OverflowError:
+        return _FIRST if seconds < 0 else _LAST
