@@ -16,6 +16,13 @@ _ARROW_AT_ONCE = 50_000
 Columns = Mapping[str, pl.DataType]
 
 
+def as_stored(table: sa.TableClause, columns: Iterable[str]) -> "sa.Select[*tuple[Any, ...]]":
+    """The columns, untouched by SQLAlchemy: a frame turns integers into times faster."""
+    return sa.select(
+        *(sa.type_coerce(table.c[name], sa.types.NULLTYPE).label(name) for name in columns)
+    )
+
+
 def fetched(
     connection: sa.Connection, query: sa.Select[*tuple[Any, ...]], columns: Columns
 ) -> Iterator[pl.DataFrame]:

@@ -14,6 +14,7 @@ from pipeline.rig import LEVELS, Rig
 from pipeline.scoring import Moments
 from pipeline.stores.base import Change, Extent, Range, SourceIdentity, StoredRig
 from pipeline.stores.figures import Figures
+from pipeline.stores.rollup_state import RollupState, state_of
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of
 from pipeline.timestamps import UTC_DATETIME, utc_times
@@ -106,7 +107,8 @@ class Questions:
             if stored is None:
                 return None
             rig, interval_s = stored
-            return Figures(connection, self._schema, selection, rig).kpis(interval_s)
+            state = state_of(connection, self._schema, selection.rig) or RollupState()
+            return Figures(connection, self._schema, selection, rig).kpis(interval_s, state)
 
     def summary(self, selection: Range) -> dict[str, dict[str, Any]]:
         with self._reading() as connection:

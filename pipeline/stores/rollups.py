@@ -7,7 +7,6 @@ other one from the level below. Either way gives the same summary, to the last b
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -24,7 +23,7 @@ from pipeline.rollups import (
 )
 from pipeline.spool import Spool
 from pipeline.stores.base import Range
-from pipeline.stores.frames import fetched, insert
+from pipeline.stores.frames import as_stored, fetched, insert
 from pipeline.stores.rollup_state import RollupState
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of, wait_for_turn
@@ -141,7 +140,7 @@ class Rollups:
             if f"{channel}_alert" in present:
                 columns[f"{channel}_alert"] = pl.String()
         table = self._schema.readings_with(columns)
-        query = _as_stored(table, columns).where(*within(table, selection))
+        query = as_stored(table, columns).where(*within(table, selection))
         return fetched(self._connection, query.order_by(table.c.timestamp), columns)
 
     def stored(
@@ -149,7 +148,7 @@ class Rollups:
     ) -> Iterator[pl.DataFrame]:
         """Summaries of a level whose buckets begin in a range, in time order."""
         wanted = {name: self._columns[name] for name in columns or self._columns}
-        query = _as_stored(self._table, wanted).where(*self._within(selection, level))
+        query = as_stored(self._table, wanted).where(*self._within(selection, level))
         return fetched(self._connection, query.order_by(self._table.c.bucket), wanted)
 
     def present(self, rig: str, level: int, first: int, last: int) -> Integers:
@@ -196,13 +195,6 @@ class Rollups:
         if selection.end is not None:
             conditions.append(table.bucket < selection.end)
         return conditions
-
-
-def _as_stored(table: sa.TableClause, columns: Iterable[str]) -> "sa.Select[*tuple[Any, ...]]":
-    """The columns, untouched by SQLAlchemy: a frame turns integers into times faster."""
-    return sa.select(
-        *(sa.type_coerce(table.c[name], sa.types.NULLTYPE).label(name) for name in columns)
-    )
 
 
 def _stretches(numbers: Integers) -> Iterator[tuple[int, int]]:
