@@ -13,7 +13,7 @@ each channel `<channel>_` and: `count`, `mean`, `m2` (sum of squared deviations 
 level). All of a channel's are null in a bucket in which it has no value.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from pipeline.timestamps import UTC_DATETIME, utc_times
 # Lengths of buckets in seconds. Each divides the next, at most 24 times; 15 minutes divide the
 # offset of every time zone, and 6 hours a day.
 LEVELS_S = (1, 10, 60, 900, 21_600)
+SECOND = 1_000_000  # in microseconds
 _FEWEST_READINGS = 60
 
 # What a summary has of each channel, in the order of the columns.
@@ -129,15 +130,14 @@ def joined(several: list[Parts]) -> Parts:
 
 
 def merged(
-    parts: Parts, channels: Sequence[str], level_s: int, interval_s: float | None
+    parts: Parts, channels: Sequence[str], width_us: int, interval_s: float | None
 ) -> pl.DataFrame:
-    """One summary for each bucket of that length that has readings, in time order."""
-    width = level_s * 1_000_000
-    buckets = parts["first_timestamp"] // width
+    """One summary for each bucket of so many microseconds that has readings, in time order."""
+    buckets = parts["first_timestamp"] // width_us
     starts = _starts(buckets)
     schema = summary_schema(channels)
     found = _merge(parts, channels, starts, interval_s)
-    columns = {"bucket": buckets[starts] * width, **found}
+    columns = {"bucket": buckets[starts] * width_us, **found}
     # All at once: each takes the others as they were.
     known = [
         pl.when(pl.col(f"{channel}_count") > 0)
@@ -148,6 +148,36 @@ def merged(
     ]
     times = [utc_times(pl.col(name)) for name, kind in schema.items() if kind == UTC_DATETIME]
     return pl.DataFrame(columns).with_columns(known).with_columns(times).select(list(schema))
+
+
+def in_buckets(
+    frames: Iterable[pl.DataFrame],
+    channels: Sequence[str],
+    width_us: int,
+    interval_s: float | None,
+) -> Iterator[pl.DataFrame]:
+    """Summaries of buckets from frames in time order, of readings or of shorter buckets."""
+    pending: pl.DataFrame | None = None
+    for frame in frames:
+        joint = frame if pending is None else pl.concat([pending, frame])
+        if joint.is_empty():
+            continue
+        time = "bucket" if "bucket" in joint.columns else "timestamp"
+        buckets = joint[time].to_physical() // width_us
+        # The last bucket may go on in the next frame.
+        cut = int((buckets < buckets[-1]).sum())
+        if cut:
+            yield _summed(joint.head(cut), channels, width_us, interval_s)
+        pending = joint.slice(cut)
+    if pending is not None:
+        yield _summed(pending, channels, width_us, interval_s)
+
+
+def _summed(
+    frame: pl.DataFrame, channels: Sequence[str], width_us: int, interval_s: float | None
+) -> pl.DataFrame:
+    of = of_frame if "bucket" in frame.columns else of_readings
+    return merged(of(frame, channels), channels, width_us, interval_s)
 
 
 def whole(parts: Parts, channels: Sequence[str], interval_s: float | None) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from pipeline.errors import QueryError
 
 UTC_DATETIME = pl.Datetime("us", "UTC")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST = datetime.min.replace(tzinfo=UTC)
+LAST = datetime.max.replace(tzinfo=UTC)
 
 # How our files write a time: RFC 3339, a fraction only where there is one.
 RFC3339_FORMAT = "%Y-%m-%dT%H:%M:%S%.fZ"
@@ -190,6 +192,11 @@ def to_microseconds(moment: datetime) -> int:
 def from_microseconds(microseconds: int) -> datetime:
     """The aware UTC time of microseconds since 1970."""
     return EPOCH + timedelta(microseconds=microseconds)
+
+
+def nearest_moment(microseconds: int) -> datetime:
+    """The same, or the first or last time that there is, where it is beyond that."""
+    return from_microseconds(min(max(microseconds, to_microseconds(FIRST)), to_microseconds(LAST)))
 
 
 def rfc3339(moment: datetime) -> str:

@@ -105,6 +105,25 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Trend:
+    """What a chart of a range shows.
+
+    `rows` are all its `records` readings, or with `bucket_s` the summaries of buckets of so many
+    seconds (columns: pipeline/rollups.py). `gaps` have `start` and `end`; `gap_count` counts more
+    where gaps are too many, and too short, to be listed. `red` are the newest red readings
+    (timestamp, channel, value, zscore); `red_counts` are their numbers by channel.
+    """
+
+    records: int
+    bucket_s: float | None
+    rows: pl.DataFrame
+    gaps: pl.DataFrame
+    gap_count: int
+    red: pl.DataFrame
+    red_counts: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Pruned:
     """Numbers of readings and rejects that were, or would be, deleted for their age."""
 
@@ -194,6 +213,9 @@ class Store(Protocol):
 
     def kpis(self, selection: Range) -> dict[str, Any] | None:
         """The figures of the design over a range, in SQL; None where there is no reading."""
+
+    def trend(self, selection: Range, points: int) -> Trend | None:
+        """All readings, or with more of them than `points` as many buckets at most."""
 
     def summary(self, selection: Range) -> dict[str, dict[str, Any]]: ...
 

@@ -48,11 +48,12 @@ class Figures:
 
     def _merged(self, state: RollupState) -> Kpis | None:
         """The key figures from roll-ups: a few hundred rows, however long the range is."""
-        summaries = RangeSummaries(self._connection, self._schema, self._selection, state)
-        parts = summaries.parts()
+        channels = [channel.name for channel in self._rig.channels]
+        rig = self._selection.rig
+        summaries = RangeSummaries(self._connection, self._schema, rig, state, channels)
+        parts = summaries.parts(self._selection)
         if parts is None:
             return None
-        channels = [channel.name for channel in self._rig.channels]
         summed = whole(parts, channels, state.interval_s)
         found = {
             "total_records": summed["readings"],

@@ -24,7 +24,10 @@ def as_stored(table: sa.TableClause, columns: Iterable[str]) -> "sa.Select[*tupl
 
 
 def fetched(
-    connection: sa.Connection, query: sa.Select[*tuple[Any, ...]], columns: Columns
+    connection: sa.Connection,
+    query: sa.Select[*tuple[Any, ...]],
+    columns: Columns,
+    values: Mapping[str, Any] | None = None,
 ) -> Iterator[pl.DataFrame]:
     """The result in frames of bounded size; its columns are read as SQLAlchemy does not touch them.
 
@@ -33,10 +36,12 @@ def fetched(
     if connection.dialect.driver == "arrow":
         from pipeline.stores import arrow
 
+        query = query.params(values or {})
+
         for frame in arrow.fetched(connection, query, _ARROW_AT_ONCE):
             yield frame.cast(pl.Schema(columns))
         return
-    cursor = connection.execute(query).cursor
+    cursor = connection.execute(query, values).cursor
     assert cursor is not None
     times = [name for name, kind in columns.items() if kind == UTC_DATETIME]
     integers = connection.dialect.name == "sqlite"

@@ -12,11 +12,12 @@ from pipeline.database_errors import translated_errors
 from pipeline.kpis import Kpis
 from pipeline.rig import LEVELS, Rig
 from pipeline.scoring import Moments
-from pipeline.stores.base import Change, Extent, Range, SourceIdentity, StoredRig
+from pipeline.stores.base import Change, Extent, Range, SourceIdentity, StoredRig, Trend
 from pipeline.stores.figures import Figures
 from pipeline.stores.rollup_state import RollupState, state_of
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of
+from pipeline.stores.trend_queries import TrendQuery
 from pipeline.timestamps import UTC_DATETIME, utc_times
 
 ROWS_AT_ONCE = 50_000
@@ -109,6 +110,16 @@ class Questions:
             rig, interval_s = stored
             state = state_of(connection, self._schema, selection.rig) or RollupState()
             return Figures(connection, self._schema, selection, rig).kpis(interval_s, state)
+
+    def trend(self, selection: Range, points: int) -> Trend | None:
+        with self._reading() as connection:
+            stored = self._rig(connection, selection.rig)
+            if stored is None:
+                return None
+            rig, interval_s = stored
+            state = state_of(connection, self._schema, selection.rig) or RollupState()
+            query = TrendQuery(connection, self._schema, rig, interval_s, state, self.readings)
+            return query.trend(selection, points)
 
     def summary(self, selection: Range) -> dict[str, dict[str, Any]]:
         with self._reading() as connection:

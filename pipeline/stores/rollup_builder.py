@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
-from pipeline.rollups import Integers, channels_among, merged, of_frame, of_readings
+from pipeline.rollups import SECOND, Integers, channels_among, merged, of_frame, of_readings
 from pipeline.spool import Spool
 from pipeline.stores.base import Incoming, SourceIdentity
 from pipeline.stores.rollup_state import RollupState, keep_state, state_of
@@ -58,7 +58,7 @@ class LoadRollups:
         channels = channels_among(name for name in readings.columns if name != "line")
         parts = of_readings(readings, channels)
         for level in state.levels:
-            summaries = merged(parts, channels, level, state.interval_s)
+            summaries = merged(parts, channels, level * SECOND, state.interval_s)
             self._made[rig, level].append(summaries, level)
             parts = of_frame(summaries, channels)
 
@@ -109,7 +109,7 @@ class LoadRollups:
             if len(numbers):
                 doubtful.append(rollups.present(rig, level, int(numbers[0]), int(numbers[-1])))
             if gone is not None:
-                first, last = (to_microseconds(end) // (level * 1_000_000) for end in gone)
+                first, last = (to_microseconds(end) // (level * SECOND) for end in gone)
                 changed = rollups.present(rig, level, first, last)
                 numbers = np.union1d(numbers, changed)
                 doubtful.append(changed)
@@ -148,7 +148,7 @@ def keep_rollups(connection: sa.Connection, schema: Schema, rig: str, times: pl.
     state = state_of(connection, schema, rig)
     if state is not None and state.levels:
         microseconds = times.to_physical().to_numpy()
-        touched = np.unique(microseconds // (state.levels[0] * 1_000_000))
+        touched = np.unique(microseconds // (state.levels[0] * SECOND))
         rollups.repair(rig, state, touched)
 
 
@@ -171,7 +171,7 @@ class _Made:
     def append(self, summaries: pl.DataFrame, level: int) -> None:
         self.spool.append(summaries)
         buckets = summaries["bucket"].to_physical().to_numpy()
-        self._numbers.append(buckets // (level * 1_000_000))
+        self._numbers.append(buckets // (level * SECOND))
 
     @property
     def numbers(self) -> tuple[Integers, Integers]:
@@ -179,7 +179,7 @@ class _Made:
         return np.unique(np.concatenate(self._numbers), return_counts=True)
 
     def without(self, left_out: Integers, level: int) -> Iterator[pl.DataFrame]:
-        buckets = (pl.Series(left_out) * (level * 1_000_000)).implode()
+        buckets = (pl.Series(left_out) * (level * SECOND)).implode()
         for summaries in self.spool:
             known = summaries.filter(~pl.col("bucket").to_physical().is_in(buckets))
             if len(known):

@@ -1,21 +1,28 @@
 """Any range from a few rows: its edges from readings, its middle from roll-ups."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
-from pipeline.rollups import Parts, channels_among, joined, of_frame, of_readings, summary_schema
+from pipeline.rollups import (
+    SECOND,
+    Parts,
+    channels_among,
+    joined,
+    of_frame,
+    of_readings,
+    summary_schema,
+)
 from pipeline.stores.base import Range
 from pipeline.stores.frames import as_stored, fetched
 from pipeline.stores.rollup_state import RAW, RollupState
-from pipeline.stores.schema import Schema, within
+from pipeline.stores.schema import Schema
 from pipeline.stores.sql import columns_of
-from pipeline.timestamps import UTC_DATETIME, from_microseconds, to_microseconds
+from pipeline.timestamps import FIRST, LAST, UTC_DATETIME, nearest_moment, to_microseconds
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ def _exact(start: int | None, end: int | None, levels: Sequence[int]) -> list[Pi
     level, shorter = levels[-1], levels[:-1]
     if level == RAW:
         return [Piece(RAW, start, end)]
-    width = level * 1_000_000
+    width = level * SECOND
     inner_start = None if start is None else -(-start // width) * width
     inner_end = None if end is None else end // width * width
     if inner_start is not None and inner_end is not None and inner_start >= inner_end:
@@ -64,7 +71,7 @@ def _kept(piece: Piece, levels: Sequence[int], kept_from: dict[int, int]) -> lis
     older_end = limit if piece.end is None else min(limit, piece.end)
     found = []
     if longer:
-        width = longer[0] * 1_000_000
+        width = longer[0] * SECOND
         start = None if piece.start is None else piece.start // width * width
         found = _kept(Piece(longer[0], start, older_end), levels, kept_from)
     if piece.end is None or piece.end > limit:
@@ -73,80 +80,95 @@ def _kept(piece: Piece, levels: Sequence[int], kept_from: dict[int, int]) -> lis
 
 
 class RangeSummaries:
-    """Summaries that make up a range of one rig, asked of one connection."""
+    """Summaries of one rig that make up ranges, asked of one connection."""
 
     def __init__(
-        self, connection: sa.Connection, schema: Schema, selection: Range, state: RollupState
+        self,
+        connection: sa.Connection,
+        schema: Schema,
+        rig: str,
+        state: RollupState,
+        channels: Sequence[str] | None = None,
     ) -> None:
         self._connection = connection
         self._schema = schema
-        self._rig = selection.rig
+        self._rig = rig
         self._state = state
-        start, end = selection.start, selection.end
-        self._start = None if start is None else to_microseconds(start)
-        self._end = None if end is None else to_microseconds(end)
         self._present = columns_of(connection, schema.table_name)
-        self.channels = channels_among(self._present)
+        self.channels = channels_among(self._present) if channels is None else channels
 
-    def parts(self, levels: Sequence[int] | None = None) -> Parts | None:
-        """The summaries in order of time, from these levels and readings; None for no reading."""
+    def parts(self, selection: Range, levels: Sequence[int] | None = None) -> Parts | None:
+        """Summaries in order of time, from these levels and readings; None for no reading.
+
+        `level_s` says which level each is of, 0 for a reading.
+        """
         used = self._state.levels if levels is None else levels
-        pieces = cover(self._start, self._end, used, self._state.kept_from)
+        start, end = selection.start, selection.end
+        pieces = cover(
+            None if start is None else to_microseconds(start),
+            None if end is None else to_microseconds(end),
+            used,
+            self._state.kept_from,
+        )
         found = []
-        raw = self._readings([piece for piece in pieces if piece.level == RAW])
+        raw = self.readings([piece for piece in pieces if piece.level == RAW])
         if len(raw):
-            found.append(of_readings(raw, self.channels))
-        summaries = self._summaries([piece for piece in pieces if piece.level != RAW])
+            each = of_readings(raw, self.channels)
+            found.append({**each, "level_s": np.full(len(raw), RAW)})
+        columns = {"level_s": pl.Int64(), **summary_schema(self.channels)}
+        summaries = self.stored([piece for piece in pieces if piece.level != RAW], columns)
         if len(summaries):
-            found.append(of_frame(summaries, self.channels))
+            of_level = summaries["level_s"].to_numpy()
+            found.append({**of_frame(summaries, self.channels), "level_s": of_level})
         if not found:
             return None
         parts = joined(found)
         order = np.argsort(parts["first_timestamp"], kind="stable")
         return {name: array[order] for name, array in parts.items()}
 
-    def _readings(self, pieces: list[Piece]) -> pl.DataFrame:
+    def readings(self, pieces: Sequence[Piece]) -> pl.DataFrame:
+        """Readings of pieces, with what summaries are made of; in no order."""
         columns: dict[str, pl.DataType] = {"timestamp": UTC_DATETIME}
         for channel in self.channels:
             columns[channel] = pl.Float64()
             if f"{channel}_alert" in self._present:
                 columns[f"{channel}_alert"] = pl.String()
         table = self._schema.readings_with(columns)
-        conditions = [
-            sa.and_(*within(table, Range(self._rig, *_moments(piece)))) for piece in pieces
-        ]
-        return self._all(table, columns, conditions)
+        return in_pieces(self._connection, table, columns, table.c.timestamp, self._rig, pieces)
 
-    def _summaries(self, pieces: list[Piece]) -> pl.DataFrame:
-        columns = summary_schema(self.channels)
+    def stored(self, pieces: Sequence[Piece], columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
+        """These columns of summaries whose buckets begin in pieces; in no order."""
         table = self._schema.rollups_with(columns)
-        conditions = []
-        for piece in pieces:
-            start, end = _moments(piece)
-            each = [table.c.rig == self._rig, table.c.level_s == piece.level]
-            each += [table.c.bucket >= start] if start else []
-            each += [table.c.bucket < end] if end else []
-            conditions.append(sa.and_(*each))
-        return self._all(table, columns, conditions)
-
-    def _all(
-        self,
-        table: sa.TableClause,
-        columns: dict[str, pl.DataType],
-        conditions: Iterable[sa.ColumnElement[bool]],
-    ) -> pl.DataFrame:
-        """The rows that fulfil any of the conditions: each finds its own by the key."""
-        parts: list[Any] = [as_stored(table, columns).where(each) for each in conditions]
-        nothing = pl.DataFrame(schema=columns)
-        if not parts:
-            return nothing
-        query: Any = sa.union_all(*parts)
-        return pl.concat([nothing, *fetched(self._connection, query, columns)])
+        is_at_level = table.c.level_s == sa.bindparam("level")
+        return in_pieces(
+            self._connection, table, columns, table.c.bucket, self._rig, pieces, is_at_level
+        )
 
 
-def _moments(piece: Piece) -> tuple[datetime | None, datetime | None]:
-    start, end = piece.start, piece.end
-    return (
-        None if start is None else from_microseconds(start),
-        None if end is None else from_microseconds(end),
+def in_pieces(
+    connection: sa.Connection,
+    table: sa.TableClause,
+    columns: Mapping[str, pl.DataType],
+    time: sa.ColumnElement[datetime],
+    rig: str,
+    pieces: Iterable[Piece],
+    *conditions: sa.ColumnElement[bool],
+) -> pl.DataFrame:
+    """Rows of a rig whose time lies in any of the pieces, piece by piece.
+
+    A condition may name the piece's `level`. One statement for all: to make one takes longer than
+    to run it.
+    """
+    query = as_stored(table, columns).where(
+        table.c.rig == rig,
+        time >= sa.bindparam("start"),
+        time < sa.bindparam("end"),
+        *conditions,
     )
+    found = [pl.DataFrame(schema=columns)]
+    for piece in pieces:
+        start = FIRST if piece.start is None else nearest_moment(piece.start)
+        end = LAST if piece.end is None else nearest_moment(piece.end)
+        values = {"start": start, "end": end, "level": piece.level}
+        found += fetched(connection, query, columns, values)
+    return pl.concat(found)

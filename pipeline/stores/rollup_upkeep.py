@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import polars as pl
 import sqlalchemy as sa
 
-from pipeline.rollups import LEVELS_S
+from pipeline.rollups import LEVELS_S, SECOND
 from pipeline.stores.base import Finding, Range, Rebuilt
 from pipeline.stores.rollup_state import RAW, RollupState, keep_state, state_of, states
 from pipeline.stores.rollups import Rollups
@@ -146,7 +146,7 @@ def _bucket_of(moment: datetime) -> int:
 def _stretch_us(interval_s: float) -> int:
     """Length of a stretch of whole buckets of every level with some readings, in microseconds."""
     buckets = max(1, round(_READINGS_AT_ONCE * interval_s / _LONGEST_S))
-    return buckets * _LONGEST_S * 1_000_000
+    return buckets * _LONGEST_S * SECOND
 
 
 def _different(stored: list[pl.DataFrame], anew: list[pl.DataFrame]) -> int:

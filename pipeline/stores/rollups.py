@@ -6,7 +6,7 @@ other one from the level below. Either way gives the same summary, to the last b
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -14,11 +14,10 @@ import sqlalchemy as sa
 
 from pipeline.rollups import (
     LEVELS_S,
+    SECOND,
     Integers,
     channels_among,
-    merged,
-    of_frame,
-    of_readings,
+    in_buckets,
     summary_schema,
 )
 from pipeline.spool import Spool
@@ -27,12 +26,10 @@ from pipeline.stores.frames import as_stored, fetched, insert
 from pipeline.stores.rollup_state import RollupState
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of, wait_for_turn
-from pipeline.timestamps import UTC_DATETIME, from_microseconds
+from pipeline.timestamps import UTC_DATETIME, from_microseconds, nearest_moment
 
 # So many untouched buckets between two touched ones cost less than another question.
 _NEAR = 16
-_FIRST = datetime.min.replace(tzinfo=UTC)
-_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class Rollups:
@@ -75,8 +72,8 @@ class Rollups:
         kept_from = state.kept_from.get(source or 0)
         if kept_from is not None:
             # What they are made of is gone: they stay as they are.
-            touched = touched[touched * level * 1_000_000 >= kept_from]
-        for first, last in _stretches(touched):
+            touched = touched[touched * level * SECOND >= kept_from]
+        for first, last in stretches(touched):
             start, end = _moment(first * level), _moment((last + 1) * level)
             self.remove(rig, level, start, end)
             self.write_anew(rig, state, level, source, start, end)
@@ -110,26 +107,9 @@ class Rollups:
         end: datetime | None,
     ) -> Iterator[pl.DataFrame]:
         """Summaries of all buckets of a range, which begins and ends with one, in time order."""
-        pending: pl.DataFrame | None = None
         selection = Range(rig, start, end)
         frames = self.readings(selection) if source is None else self.stored(selection, source)
-        time = "timestamp" if source is None else "bucket"
-        for frame in frames:
-            whole = frame if pending is None else pl.concat([pending, frame])
-            buckets = whole[time].to_physical() // (level * 1_000_000)
-            # The last bucket may go on in the next frame.
-            cut = int((buckets < buckets[-1]).sum())
-            if cut:
-                yield self._merged(whole.head(cut), level, source, state)
-            pending = whole.slice(cut)
-        if pending is not None:
-            yield self._merged(pending, level, source, state)
-
-    def _merged(
-        self, frame: pl.DataFrame, level: int, source: int | None, state: RollupState
-    ) -> pl.DataFrame:
-        of = of_readings if source is None else of_frame
-        return merged(of(frame, self.channels), self.channels, level, state.interval_s)
+        return in_buckets(frames, self.channels, level * SECOND, state.interval_s)
 
     def readings(self, selection: Range) -> Iterator[pl.DataFrame]:
         """Readings of a range in time order, with what summaries are made of."""
@@ -158,7 +138,7 @@ class Rollups:
         if not found:
             return np.zeros(0, np.int64)
         microseconds = pl.concat(found)["bucket"].to_physical().to_numpy()
-        return np.asarray(microseconds // (level * 1_000_000))
+        return np.asarray(microseconds // (level * SECOND))
 
     def ends(self, rig: str, level: int, kept_from: int | None) -> tuple[datetime, datetime] | None:
         """First and last bucket of a level that is not older than a time; None for none."""
@@ -197,7 +177,7 @@ class Rollups:
         return conditions
 
 
-def _stretches(numbers: Integers) -> Iterator[tuple[int, int]]:
+def stretches(numbers: Integers) -> Iterator[tuple[int, int]]:
     """First and last of numbers that are near to each other; they are sorted."""
     if not len(numbers):
         return
@@ -208,8 +188,4 @@ def _stretches(numbers: Integers) -> Iterator[tuple[int, int]]:
 
 
 def _moment(seconds: int) -> datetime:
-    """The time so many seconds after 1970, or where a `datetime` begins or ends."""
-    try:
-        return from_microseconds(seconds * 1_000_000)
-    except OverflowError:
-        return _FIRST if seconds < 0 else _LAST
+    return nearest_moment(seconds * SECOND)

@@ -15,6 +15,7 @@ from pipeline.data_utils import compute_kpis
 from pipeline.rig import LEVELS, parse_rig
 from pipeline.rollups import (
     LEVELS_S,
+    SECOND,
     channels_among,
     joined,
     levels_of,
@@ -82,7 +83,7 @@ def test_any_split_gives_the_summary_of_the_whole(
         part = of_readings(piece, CHANNELS)
         for level in sorted(data.draw(st.sets(st.sampled_from(LEVELS_S)))):
             # Pieces may end within a bucket: merging does not mind.
-            part = of_frame(merged(part, CHANNELS, level, 1.0), CHANNELS)
+            part = of_frame(merged(part, CHANNELS, level * SECOND, 1.0), CHANNELS)
         parts.append(part)
     assert_same(whole(joined(parts), CHANNELS, 1.0), expected)
 
@@ -117,10 +118,10 @@ def test_a_bucket_depends_on_its_readings_alone(
 ) -> None:
     frame = frame_of(found)
     for level in (1, 60, 900):
-        all_of_them = merged(of_readings(frame, CHANNELS), CHANNELS, level, 1.0)
+        all_of_them = merged(of_readings(frame, CHANNELS), CHANNELS, level * SECOND, 1.0)
         bucket = pl.col("timestamp").dt.epoch("us") // (level * 1_000_000)
         one_by_one = [
-            merged(of_readings(part, CHANNELS), CHANNELS, level, 1.0)
+            merged(of_readings(part, CHANNELS), CHANNELS, level * SECOND, 1.0)
             for part in frame.with_columns(bucket.alias("b")).partition_by("b", maintain_order=True)
         ]
         # To the last bit.
@@ -131,7 +132,7 @@ def test_a_mean_of_large_numbers_keeps_its_digits() -> None:
     frame = frame_of([(1_000_000, 1e9 + n % 2, None, "normal") for n in range(10_000)])
     levels = of_readings(frame, CHANNELS)
     for level in (60, 900, 21_600):
-        levels = of_frame(merged(levels, CHANNELS, level, 1.0), CHANNELS)
+        levels = of_frame(merged(levels, CHANNELS, level * SECOND, 1.0), CHANNELS)
     found = whole(levels, CHANNELS, 1.0)
     assert found["x_mean"] == 1e9 + 0.5
     assert found["x_m2"] == pytest.approx(2500, rel=1e-9)
@@ -168,5 +169,5 @@ def test_channels_are_found_among_the_columns() -> None:
 
 def test_times_before_1970_have_buckets_too() -> None:
     frame = frame_of([(1, 1.0, None, "red")])
-    found = merged(of_readings(frame, CHANNELS), CHANNELS, 900, 1.0)
+    found = merged(of_readings(frame, CHANNELS), CHANNELS, 900 * SECOND, 1.0)
     assert found["bucket"][0] == datetime(1969, 12, 31, 22, 30, tzinfo=UTC)
