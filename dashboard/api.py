@@ -24,17 +24,20 @@ from pipeline.episodes import episodes
 from pipeline.errors import DatabaseError
 from pipeline.rig import Channel
 from pipeline.stores.base import Range, StoredRig
-from pipeline.trends import trend_rows, trend_series
+from pipeline.trends import every_reading, red_marks, thinned
 
 router = APIRouter(prefix="/api", tags=["readings"], responses=documented(400, 404, 503))
 
 _ALERT_ROWS = 5_000
-# A stretch keeps about four readings a channel: first, last, lowest, highest.
-_READINGS_A_STRETCH = 4
 
 Points = Annotated[
     int,
-    Query(ge=10, le=100_000, description="With more readings than this, the answer is thinned."),
+    Query(
+        ge=10,
+        le=10_000,
+        description="With more readings than this the answer is thinned: to as many buckets, "
+        "with up to four readings a channel each.",
+    ),
 ]
 Limit = Annotated[int, Query(ge=1, le=1_000, description="At most so many entries.")]
 
@@ -54,26 +57,30 @@ def kpis(asked: FilterDependency, context: ContextDependency) -> Response:
 
 
 @router.get("/trends", response_model=models.Trends, summary="Readings over time")
-def trends(asked: FilterDependency, context: ContextDependency, points: Points = 4_000) -> Response:
-    """Every reading, or with many of them the ones that matter; gaps stay gaps."""
+def trends(asked: FilterDependency, context: ContextDependency, points: Points = 1_000) -> Response:
+    """Every reading, or of as many buckets as there may be points the ones that matter."""
 
     def build() -> dict[str, Any]:
         stored, selection = asked.selection(context)
-        extent = context.store.extent(selection)
-        if extent is None:
+        found = context.store.trend(selection, points)
+        if found is None:
             raise nothing_in(stored, selection)
-        bucket_s = None
-        if extent.records > points:
-            span = (extent.last_timestamp - extent.first_timestamp).total_seconds()
-            bucket_s = max(span * _READINGS_A_STRETCH / points, 1e-6)
-        frames = context.store.readings(selection)
-        rows = trend_rows(frames, stored.rig, stored.interval_s, bucket_s)
+        if found.bucket_s is None:
+            series = every_reading(found.rows, stored.rig, found.gaps)
+        else:
+            series = thinned(found.rows, found.bucket_s, stored.rig, found.gaps)
+        for channel in stored.rig.channels:
+            series["channels"][channel.name] |= {
+                "red": red_marks(found.red, channel),
+                "red_count": found.red_counts.get(channel.name, 0),
+            }
         return {
             **_question(asked, selection),
-            **trend_series(rows, stored.rig, stored.interval_s),
-            "record_count": extent.records,
-            "downsampled": bucket_s is not None,
-            "resolution_s": bucket_s,
+            **series,
+            "record_count": found.records,
+            "gap_count": found.gap_count,
+            "downsampled": found.bucket_s is not None,
+            "resolution_s": found.bucket_s,
         }
 
     return json_response(context.answers.get(("trends", asked, points), build))

@@ -127,18 +127,41 @@ class Gap(BaseModel):
     hours: float = Field(examples=[2.0])
 
 
+class RedMarks(BaseModel):
+    """The newest red readings of a channel."""
+
+    timestamps: list[str] = Field(examples=[["2025-07-13T00:00:00Z"]])
+    values: list[float] = Field(examples=[[84.3]])
+    zscores: list[float | None] = Field(examples=[[2.6]])
+
+
 class Series(BaseModel):
-    """One channel; entries belong to `timestamps`."""
+    """One channel as parallel lists; at a gap there is one entry without a value.
+
+    When downsampled these are the first, last, lowest and highest reading of each bucket, at
+    their own times, without scores and levels.
+    """
 
     label: Label
     unit: Unit
+    timestamps: list[str] = Field(examples=[["2025-07-13T00:00:00Z"]])
     values: list[float | None] = Field(examples=[[54.8, None, 55.1]])
     zscores: list[float | None] | None = Field(examples=[[0.1, None, 0.2]])
     levels: list[Level | None] | None = Field(examples=[["normal", None, "normal"]])
+    red: RedMarks
+    red_count: Count = Field(
+        description="Red readings in the range; more than are in `red` where they are many.",
+        examples=[1],
+    )
 
 
 class Trends(Filtered):
-    """Readings over time, as parallel lists; at a gap there is one entry without values."""
+    """Readings over time, channel by channel, and as plain lists on shared times.
+
+    When downsampled a plain list has two entries a bucket, at its start and its middle: the
+    lowest and the highest value in the order in which they came; and one empty entry where
+    buckets are empty.
+    """
 
     timestamps: list[str] = Field(examples=[["2025-07-13T00:00:00Z"]])
     temperatures: list[float | None] = Field(examples=[[54.8]])
@@ -150,12 +173,17 @@ class Trends(Filtered):
     pressure_levels: list[Level | None] = Field(examples=[["normal"]])
     record_count: Count = Field(description="Readings in the selection.", examples=[100])
     downsampled: bool = Field(
-        description="Of each stretch of `resolution_s` seconds only the readings that are "
+        description="Of each bucket of `resolution_s` seconds only the readings that are "
         "first, last, lowest or highest of a channel are here.",
         examples=[False],
     )
     resolution_s: float | None = Field(examples=[None])
     gaps: list[Gap]
+    gap_count: Count = Field(
+        description="Gaps in the range; more than are in `gaps` where many are shorter than a "
+        "bucket.",
+        examples=[1],
+    )
     channels: dict[str, Series]
 
 

@@ -19,7 +19,7 @@ from pipeline.settings import Settings, get_settings
 from pipeline.stores import open_store
 from pipeline.stores.base import Range, StoredRig
 from pipeline.timestamps import day_range, to_microseconds
-from pipeline.trends import trend_rows, trend_series
+from pipeline.trends import every_reading, gaps_of
 
 
 def load_sensor_data(
@@ -91,8 +91,8 @@ def prepare_trend_data(
     frame = _in_time_order(df)
     rig = _present(rig or configured_rig(get_settings()), frame)
     interval = interval_s or _interval_s(rig, frame)
-    rows = trend_rows([frame], rig, interval)
-    return {**trend_series(rows, rig, interval), "record_count": len(frame)}
+    found = every_reading(frame, rig, gaps_of(frame["timestamp"], interval))
+    return {**found, "record_count": len(frame)}
 
 
 def _day(stored: StoredRig, date_filter: str | None) -> Range:

@@ -1,84 +1,34 @@
 """Readings over time for a chart: every reading, or the ones that matter, and gaps as gaps."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import polars as pl
 
 from pipeline.kpis import GAP_FACTOR
-from pipeline.rig import KNOWN_CHANNELS, Rig
+from pipeline.rig import KNOWN_CHANNELS, Channel, Rig
 from pipeline.timestamps import RFC3339_FORMAT
 
 
-def trend_rows(
-    frames: Iterable[pl.DataFrame],
-    rig: Rig,
-    interval_s: float | None,
-    bucket_s: float | None = None,
-) -> pl.DataFrame:
-    """Readings in time order with `step` (microseconds since the one before) and `after_gap`.
-
-    With `bucket_s`, of each bucket of that length only the readings that are first, last,
-    minimum or maximum of any channel stay, and those beside its two longest gaps.
-    """
-    kept: list[pl.DataFrame] = []
-    last: int | None = None
-    longest = GAP_FACTOR * (interval_s or float("inf")) * 1e6
-    for frame in frames:
-        if frame.is_empty():
-            continue
-        times = pl.col("timestamp").dt.epoch("us")
-        step = times.diff().fill_null(times - pl.lit(last, pl.Int64))
-        marked = frame.with_columns(step.alias("step")).with_columns(
-            (pl.col("step") > longest).fill_null(False).alias("after_gap")
-        )
-        kept.append(marked if bucket_s is None else _thinned(marked, rig, bucket_s))
-        last = marked.select(times).item(-1, 0)
-    if kept:
-        return pl.concat(kept)
-    values = dict.fromkeys(rig.value_columns, pl.Float64())
-    return pl.DataFrame(
-        schema={
-            "timestamp": pl.Datetime("us", "UTC"),
-            **values,
-            "step": pl.Int64(),
-            "after_gap": pl.Boolean(),
-        }
-    )
+def gaps_of(times: pl.Series, interval_s: float | None) -> pl.DataFrame:
+    """`start` and `end` of each gap: from a usual interval after a reading to the next reading."""
+    interval_us = round((interval_s or 0) * 1e6)
+    later = pl.DataFrame({"end": times}).with_columns(pl.col("end").shift().alias("before"))
+    step = (pl.col("end") - pl.col("before")).dt.total_microseconds()
+    is_gap = (step > GAP_FACTOR * interval_us) & pl.lit(interval_us > 0)
+    start = pl.col("before") + pl.duration(microseconds=interval_us)
+    return later.filter(is_gap).select(start.alias("start"), "end")
 
 
-def _thinned(frame: pl.DataFrame, rig: Rig, bucket_s: float) -> pl.DataFrame:
-    # A frame may end inside a bucket: then its last reading and the next one's first stay too.
-    bucket = pl.col("timestamp").dt.epoch("us") // max(1, round(bucket_s * 1e6))
-    place = pl.int_range(pl.len()).over("bucket")
-    extreme = [
-        place == getattr(pl.col(channel.name), which)().over("bucket")
-        for channel in rig.channels
-        for which in ("arg_min", "arg_max")
-    ]
-    # Of many gaps in one bucket the two longest stay: else a wrong interval would keep it all.
-    rank = pl.when("after_gap").then(pl.col("step")).rank("ordinal", descending=True)
-    gap = pl.col("after_gap") & (rank.over("bucket") <= 2).fill_null(False)
-    beside_gap = gap | gap.shift(-1).fill_null(True)
-    end = (place == 0) | (place == pl.len().over("bucket") - 1)
-    stays = pl.any_horizontal(end, beside_gap, *extreme).fill_null(False)
-    return frame.with_columns(bucket.alias("bucket")).filter(stays).drop("bucket")
-
-
-def trend_series(rows: pl.DataFrame, rig: Rig, interval_s: float | None) -> dict[str, Any]:
-    """What a chart needs, as parallel lists: see `prepare_trend_data`."""
-    interval = pl.duration(microseconds=round((interval_s or 0) * 1e6))
-    before = pl.col("timestamp") - pl.duration(microseconds="step")
-    gaps = rows.filter("after_gap").select(
-        (before + interval).alias("start"), pl.col("timestamp").alias("end")
-    )
+def every_reading(readings: pl.DataFrame, rig: Rig, gaps: pl.DataFrame) -> dict[str, Any]:
+    """What a chart of all readings needs: see `prepare_trend_data`."""
     # One empty entry a gap, so that no line is drawn across it.
     breaks = gaps.select(pl.col("start").alias("timestamp"))
-    whole = pl.concat([rows, breaks], how="diagonal").sort("timestamp", maintain_order=True)
+    whole = pl.concat([readings, breaks], how="diagonal").sort("timestamp", maintain_order=True)
+    times = _text(whole["timestamp"])
     channels = {
         channel.name: {
-            "label": channel.title,
-            "unit": channel.unit,
+            **_named(channel),
+            "timestamps": times,
             "values": whole[channel.name].to_list(),
             "zscores": _list(whole, channel.zscore_column),
             "levels": _list(whole, channel.alert_column),
@@ -87,19 +37,101 @@ def trend_series(rows: pl.DataFrame, rig: Rig, interval_s: float | None) -> dict
         if channel.name in whole.columns
     }
     return {
-        "timestamps": _text(whole["timestamp"]),
+        "timestamps": times,
         **_known_fields(channels),
-        "gaps": [
-            {"start": start, "end": end, "hours": hours}
-            for start, end, hours in zip(
-                _text(gaps["start"]),
-                _text(gaps["end"]),
-                ((gaps["end"] - gaps["start"]).dt.total_microseconds() / 3.6e9).to_list(),
-                strict=True,
-            )
-        ],
+        "gaps": _gap_list(gaps),
         "channels": channels,
     }
+
+
+def thinned(
+    buckets: pl.DataFrame, width_s: float, rig: Rig, gaps: pl.DataFrame
+) -> dict[str, Any]:
+    """The same of summaries of buckets: first, last, lowest and highest reading of each.
+
+    M4: Jugel, Jerzak, Hackenbroich, Markl, VLDB 7 (2014). Each channel has its own times. The
+    plain fields have two entries a bucket, at its start and its middle: the lowest and the highest
+    value in the order in which they came, and an empty entry where buckets are empty.
+    """
+    channels = {}
+    for channel in rig.channels:
+        points = _outermost(buckets, channel.name)
+        breaks = gaps.select(pl.col("start").alias("time"))
+        whole = pl.concat([points, breaks], how="diagonal").sort("time", maintain_order=True)
+        channels[channel.name] = {
+            **_named(channel),
+            "timestamps": _text(whole["time"]),
+            "values": whole["value"].to_list(),
+            "zscores": None,
+            "levels": None,
+        }
+    shared = _pairs(buckets, width_s, rig)
+    nothing: list[None] = [None] * len(shared)
+    plain = {
+        channel.name: {"values": shared[channel.name].to_list(), "zscores": nothing}
+        | {"levels": nothing}
+        for channel in rig.channels
+    }
+    return {
+        "timestamps": _text(shared["time"]),
+        **_known_fields(plain),
+        "gaps": _gap_list(gaps),
+        "channels": channels,
+    }
+
+
+def _outermost(buckets: pl.DataFrame, name: str) -> pl.DataFrame:
+    """`time` and `value` of the readings that stand for each bucket, in order of time."""
+    found = [
+        buckets.select(
+            pl.col(f"{name}_{field}_at").alias("time"), pl.col(f"{name}_{field}").alias("value")
+        )
+        for field in ("first", "min", "max", "last")
+    ]
+    return pl.concat(found).drop_nulls().unique("time").sort("time")
+
+
+def _pairs(buckets: pl.DataFrame, width_s: float, rig: Rig) -> pl.DataFrame:
+    """Lowest and highest value of each channel and bucket, on times that channels share."""
+    width = pl.duration(microseconds=round(width_s * 1e6))
+    falling = {
+        channel.name: pl.col(f"{channel.name}_max_at") < pl.col(f"{channel.name}_min_at")
+        for channel in rig.channels
+    }
+    ends = {name: (pl.col(f"{name}_max"), pl.col(f"{name}_min")) for name in falling}
+    first = {n: pl.when(falling[n]).then(high).otherwise(low) for n, (high, low) in ends.items()}
+    second = {n: pl.when(falling[n]).then(low).otherwise(high) for n, (high, low) in ends.items()}
+    middle = pl.col("bucket") + pl.duration(microseconds=round(width_s * 5e5))
+    after = pl.col("bucket") + width
+    empty = buckets.filter(after < pl.col("bucket").shift(-1))
+    return pl.concat(
+        [
+            buckets.select(pl.col("bucket").alias("time"), **first),
+            buckets.select(middle.alias("time"), **second),
+            empty.select(after.alias("time")),
+        ],
+        how="diagonal",
+    ).sort("time", maintain_order=True)
+
+
+def red_marks(red: pl.DataFrame, channel: Channel) -> dict[str, list[Any]]:
+    """The red readings of one channel, for marks on a chart."""
+    mine = red.filter(pl.col("channel") == channel.name)
+    return {
+        "timestamps": _text(mine["timestamp"]),
+        "values": mine["value"].to_list(),
+        "zscores": mine["zscore"].to_list(),
+    }
+
+
+def _named(channel: Channel) -> dict[str, str]:
+    return {"label": channel.title, "unit": channel.unit}
+
+
+def _gap_list(gaps: pl.DataFrame) -> list[dict[str, Any]]:
+    hours = (gaps["end"] - gaps["start"]).dt.total_microseconds() / 3.6e9
+    rows = zip(_text(gaps["start"]), _text(gaps["end"]), hours.to_list(), strict=True)
+    return [{"start": start, "end": end, "hours": length} for start, end, length in rows]
 
 
 def _known_fields(channels: dict[str, dict[str, Any]]) -> dict[str, Any]:
