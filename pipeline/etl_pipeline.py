@@ -198,7 +198,11 @@ def _load_source(
     if known is not None and not force and not processed.wanted:
         return SourceSummary(source.name, "already loaded", load_id=known)
     with transform(
-        source, rig, settings.outliers, lambda done: progress("reading", done, source.size_bytes)
+        source,
+        rig,
+        settings.outliers,
+        lambda done: progress("reading", done, source.size_bytes),
+        store.retained_from(),
     ) as outcome:
         read_s = time.perf_counter() - started
         place = processed.place

@@ -3,6 +3,10 @@
 The rules and their order are those of docs/transform.md: the first reason that applies counts.
 """
 
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+
 import polars as pl
 
 from pipeline.rig import Bounds, Channel, Rig
@@ -15,6 +19,7 @@ REASONS = (
     "unparsable",
     "not_finite",
     "out_of_range",
+    "older_than_retention",
     "duplicate_timestamp",
     "outlier",
 )
@@ -29,6 +34,7 @@ REJECT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 # A valid range that is open ends here: the square of a larger number is not finite.
 _LARGEST = 1e150
 _RIG_NAME = r"^[^\p{C}]{1,200}$"
+_ALL_KEPT: Mapping[str, datetime] = MappingProxyType({})
 _MISSING = ("", "na", "n/a", "null", "none")
 
 
@@ -38,8 +44,13 @@ def reading_schema(rig: Rig) -> dict[str, pl.DataType]:
     return {"line": pl.Int64(), "rig": pl.String(), "timestamp": UTC_DATETIME, **values}
 
 
-def judge(batch: Batch, rig: Rig) -> tuple[pl.DataFrame, pl.DataFrame]:
+def judge(
+    batch: Batch, rig: Rig, retained_from: Mapping[str, datetime] = _ALL_KEPT
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Split a batch into accepted readings and rejects, each in the order of the source.
+
+    `retained_from` says of rigs before which time readings have been pruned: a late one cannot be
+    compared with what was there.
 
     Readings have the columns of `reading_schema`, with channel values in the channels' units and
     null for an optional value that is missing; rejects those of REJECT_SCHEMA. Duplicates are
@@ -52,14 +63,18 @@ def judge(batch: Batch, rig: Rig) -> tuple[pl.DataFrame, pl.DataFrame]:
     quick = rows.select(_quick_values(rows, rig)).with_columns(
         pl.all_horizontal(_plain(channel, rows) for channel in rig.channels)
         .fill_null(False)
-        .and_(pl.col("timestamp").is_not_null(), pl.col("rig").str.contains(_RIG_NAME))
+        .and_(
+            pl.col("timestamp").is_not_null(),
+            pl.col("rig").str.contains(_RIG_NAME),
+            ~_is_too_old(retained_from),
+        )
         .alias("plain")
     )
     columns = list(reading_schema(rig))
     if quick["plain"].all():
         return quick.select(columns), _misshapen(batch, rig)
     doubtful = rows.with_row_index("place").filter(~quick["plain"])
-    careful = _careful(doubtful, rig)
+    careful = _careful(doubtful, rig, retained_from)
     accepted = careful.filter(pl.col("reason").is_null())
     readings = quick.filter("plain").select(columns)
     if not accepted.is_empty():
@@ -109,7 +124,7 @@ def _plain(channel: Channel, rows: pl.DataFrame) -> pl.Expr:
     return missing | fine
 
 
-def _careful(rows: pl.DataFrame, rig: Rig) -> pl.DataFrame:
+def _careful(rows: pl.DataFrame, rig: Rig, retained_from: Mapping[str, datetime]) -> pl.DataFrame:
     """Every rule in full, for the rows that need it: values, `reason` and `detail`."""
     text = {
         name: pl.col(name).str.strip_chars() if dtype == pl.String else pl.col(name)
@@ -137,7 +152,10 @@ def _careful(rows: pl.DataFrame, rig: Rig) -> pl.DataFrame:
         *(missing[name].alias(f"{name} missing") for name in text if name != "line"),
     )
     reasons, details = [], []
-    for reason, condition, detail in _rules(rows, rig):
+    rules = _rules(rows, rig)
+    old = _quoted("timestamp", "older than the readings that are kept of the rig")
+    rules.append(("older_than_retention", _is_too_old(retained_from), old))
+    for reason, condition, detail in rules:
         reasons.append(pl.when(condition).then(pl.lit(reason)))
         details.append(pl.when(condition).then(detail))
     return values.with_columns(
@@ -194,6 +212,14 @@ def _rules(rows: pl.DataFrame, rig: Rig) -> list[tuple[str, pl.Expr, pl.Expr]]:
         for channel in channels
     ]
     return rules
+
+
+def _is_too_old(retained_from: Mapping[str, datetime]) -> pl.Expr:
+    if not retained_from:
+        return pl.lit(False)
+    names, times = list(retained_from), list(retained_from.values())
+    limit = pl.col("rig").replace_strict(names, times, default=None, return_dtype=UTC_DATETIME)
+    return (pl.col("timestamp") < limit).fill_null(False)
 
 
 def _quoted(name: str, problem: str) -> pl.Expr:

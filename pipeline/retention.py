@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from pipeline.durations import parse_duration
+from pipeline.durations import parse_duration, parse_level_ages
 from pipeline.settings import Settings
 from pipeline.stores.base import Pruned, Store
 
@@ -30,7 +30,7 @@ def prune(
 
 
 def apply_retention(store: Store, settings: Settings, now: datetime | None = None) -> Pruned:
-    """Delete what is older than RETENTION says; nothing where it is empty.
+    """Delete what is older than RETENTION and RETENTION_ROLLUPS say; nothing where they are empty.
 
     To be called after a load, and from time to time where live sources write.
     """
@@ -44,6 +44,13 @@ def apply_retention(store: Store, settings: Settings, now: datetime | None = Non
             pruned.readings,
             pruned.rejects,
         )
+    ages = parse_level_ages(settings.retention_rollups)
+    if ages:
+        deleted = store.prune_rollups({level: age_limit(age, now) for level, age in ages.items()})
+        if deleted:
+            logger.info(
+                "RETENTION_ROLLUPS=%s: %d roll-ups deleted", settings.retention_rollups, deleted
+            )
     return pruned
 
 

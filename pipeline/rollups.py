@@ -13,7 +13,7 @@ each channel `<channel>_` and: `count`, `mean`, `m2` (sum of squared deviations 
 level). All of a channel's are null in a bucket in which it has no value.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,13 @@ import numpy.typing as npt
 import polars as pl
 from polars import selectors
 
+from pipeline.durations import LEVELS
 from pipeline.kpis import GAP_FACTOR
 from pipeline.timestamps import UTC_DATETIME, utc_times
 
 # Lengths of buckets in seconds. Each divides the next, at most 24 times; 15 minutes divide the
 # offset of every time zone, and 6 hours a day.
-LEVELS_S = (1, 10, 60, 900, 21_600)
+LEVELS_S = tuple(LEVELS.values())
 SECOND = 1_000_000  # in microseconds
 _FEWEST_READINGS = 60
 
@@ -43,6 +44,7 @@ Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 # By column: times in microseconds; what is null in a frame is 0 or NaN here, its count says so.
 Parts = dict[str, npt.NDArray[Any]]
+GroupOf = Callable[[Integers], Integers]
 
 
 def levels_of(interval_s: float | None) -> tuple[int, ...]:
@@ -133,11 +135,18 @@ def merged(
     parts: Parts, channels: Sequence[str], width_us: int, interval_s: float | None
 ) -> pl.DataFrame:
     """One summary for each bucket of so many microseconds that has readings, in time order."""
-    buckets = parts["first_timestamp"] // width_us
-    starts = _starts(buckets)
+    found = grouped(parts, channels, parts["first_timestamp"] // width_us, interval_s)
+    bucket = utc_times(pl.col("group") * width_us).alias("bucket")
+    return found.select(bucket, pl.exclude("group"))
+
+
+def grouped(
+    parts: Parts, channels: Sequence[str], groups: Integers, interval_s: float | None
+) -> pl.DataFrame:
+    """One summary for each `group` of neighbours; `groups` says which one each part is in."""
+    starts = _starts(groups)
     schema = summary_schema(channels)
     found = _merge(parts, channels, starts, interval_s)
-    columns = {"bucket": buckets[starts] * width_us, **found}
     # All at once: each takes the others as they were.
     known = [
         pl.when(pl.col(f"{channel}_count") > 0)
@@ -146,8 +155,10 @@ def merged(
         for channel in channels
         for field in FIELDS
     ]
-    times = [utc_times(pl.col(name)) for name, kind in schema.items() if kind == UTC_DATETIME]
-    return pl.DataFrame(columns).with_columns(known).with_columns(times).select(list(schema))
+    names = [name for name in schema if name != "bucket"]
+    times = [utc_times(pl.col(name)) for name in names if schema[name] == UTC_DATETIME]
+    frame = pl.DataFrame({"group": groups[starts], **found})
+    return frame.with_columns(known).with_columns(times).select("group", *names)
 
 
 def in_buckets(
@@ -157,27 +168,43 @@ def in_buckets(
     interval_s: float | None,
 ) -> Iterator[pl.DataFrame]:
     """Summaries of buckets from frames in time order, of readings or of shorter buckets."""
+    for parts in _whole_groups(frames, channels, lambda times: times // width_us):
+        yield merged(parts, channels, width_us, interval_s)
+
+
+def in_groups(
+    frames: Iterable[pl.DataFrame],
+    channels: Sequence[str],
+    group_of: GroupOf,
+    interval_s: float | None,
+) -> Iterator[pl.DataFrame]:
+    """The same of any groups of neighbours; `group_of` says in which ones times (in us) are."""
+    for parts in _whole_groups(frames, channels, group_of):
+        yield grouped(parts, channels, group_of(parts["first_timestamp"]), interval_s)
+
+
+def _whole_groups(
+    frames: Iterable[pl.DataFrame], channels: Sequence[str], group_of: GroupOf
+) -> Iterator[Parts]:
+    """Parts of frames, cut so that no group goes on in the next ones."""
     pending: pl.DataFrame | None = None
     for frame in frames:
         joint = frame if pending is None else pl.concat([pending, frame])
         if joint.is_empty():
             continue
         time = "bucket" if "bucket" in joint.columns else "timestamp"
-        buckets = joint[time].to_physical() // width_us
-        # The last bucket may go on in the next frame.
-        cut = int((buckets < buckets[-1]).sum())
+        groups = group_of(joint[time].to_physical().to_numpy())
+        cut = int(np.searchsorted(groups, groups[-1]))
         if cut:
-            yield _summed(joint.head(cut), channels, width_us, interval_s)
+            yield _parts_of(joint.head(cut), channels)
         pending = joint.slice(cut)
     if pending is not None:
-        yield _summed(pending, channels, width_us, interval_s)
+        yield _parts_of(pending, channels)
 
 
-def _summed(
-    frame: pl.DataFrame, channels: Sequence[str], width_us: int, interval_s: float | None
-) -> pl.DataFrame:
+def _parts_of(frame: pl.DataFrame, channels: Sequence[str]) -> Parts:
     of = of_frame if "bucket" in frame.columns else of_readings
-    return merged(of(frame, channels), channels, width_us, interval_s)
+    return of(frame, channels)
 
 
 def whole(parts: Parts, channels: Sequence[str], interval_s: float | None) -> dict[str, Any]:

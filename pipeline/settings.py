@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from pipeline.durations import ALLOWED as DURATIONS_ALLOWED
-from pipeline.durations import parse_duration
+from pipeline.durations import LEVEL_AGES_ALLOWED, parse_duration, parse_level_ages
 from pipeline.errors import SettingsError
 from pipeline.paths import checkout, resource
 
@@ -186,6 +186,12 @@ class Settings(BaseSettings):
         "server runs; empty: never.",
         f"empty, or {DURATIONS_ALLOWED}",
     )
+    retention_rollups: str = _setting(
+        "",
+        "Ages beyond which roll-ups of a level are deleted, where what is shorter is gone already; "
+        "empty: never. Those of 6 hours are always kept.",
+        f"empty, or {LEVEL_AGES_ALLOWED}",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
         "INFO", "How much is logged.", "DEBUG, INFO, WARNING or ERROR"
     )
@@ -200,6 +206,12 @@ class Settings(BaseSettings):
     def _duration(cls, value: str) -> str:
         if value.strip():
             parse_duration(value)
+        return value.strip()
+
+    @field_validator("retention_rollups")
+    @classmethod
+    def _level_ages(cls, value: str) -> str:
+        parse_level_ages(value)
         return value.strip()
 
     @field_validator("table_name")

@@ -27,7 +27,7 @@ class LiveWriter:
     def write(self, rows: pl.DataFrame) -> None:
         """Check, score and store rows with the columns of a file of the rig."""
         for batch in FrameSource(rows, self._rig).batches():
-            readings, rejects = judge(batch, self._rig)
+            readings, rejects = judge(batch, self._rig, self._store.retained_from())
             first = readings.select(pl.struct("rig", "timestamp").is_first_distinct()).to_series()
             repeated = _repeated(readings.filter(~first), batch)
             scored = [

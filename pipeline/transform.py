@@ -6,10 +6,10 @@ rows come from or where they go.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Literal
 
 import polars as pl
@@ -40,7 +40,9 @@ class Transformed(AbstractContextManager["Transformed"]):
     `readings()`. `moments` are those that the z-scores are made with, outliers included.
     """
 
-    def __init__(self, source: Source, rig: Rig, outliers: Outliers) -> None:
+    def __init__(
+        self, source: Source, rig: Rig, outliers: Outliers, retained_from: Mapping[str, datetime]
+    ) -> None:
         self.rig = rig
         self.rows_read = 0
         self.accepted = 0
@@ -50,6 +52,7 @@ class Transformed(AbstractContextManager["Transformed"]):
         self.tallies: dict[str, Tally] = {}
         self._source = source
         self._outliers = outliers
+        self._retained_from = retained_from
         self._kept = Spool()
         self._early = Spool()
         self._late = Spool()
@@ -125,7 +128,7 @@ class Transformed(AbstractContextManager["Transformed"]):
 
     def _judge_all(self, progress: Progress) -> None:
         for number, batch in enumerate(ahead(self._source.batches())):
-            readings, rejects = judge(batch, self.rig)
+            readings, rejects = judge(batch, self.rig, self._retained_from)
             self.rows_read += len(batch.rows) + len(batch.misshapen)
             pieces = [readings] if "rig" not in batch.rows.columns else _by_rig(readings)
             for frame in pieces:
@@ -213,12 +216,14 @@ def transform(
     rig: Rig,
     outliers: Outliers = "flag",
     progress: Progress = lambda bytes_read: None,
+    retained_from: Mapping[str, datetime] = MappingProxyType({}),
 ) -> Transformed:
     """Judge and measure all rows of a source; score them when they are asked for.
 
-    `progress` is called with the number of bytes read so far. Raises SourceError.
+    `progress` is called with the number of bytes read so far; `retained_from` says of rigs from
+    which time on readings are kept. Raises SourceError.
     """
-    outcome = Transformed(source, rig, outliers)
+    outcome = Transformed(source, rig, outliers, retained_from)
     try:
         outcome._judge_all(progress)
         outcome._find_duplicates()

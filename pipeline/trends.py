@@ -44,9 +44,7 @@ def every_reading(readings: pl.DataFrame, rig: Rig, gaps: pl.DataFrame) -> dict[
     }
 
 
-def thinned(
-    buckets: pl.DataFrame, width_s: float, rig: Rig, gaps: pl.DataFrame
-) -> dict[str, Any]:
+def thinned(buckets: pl.DataFrame, width_s: float, rig: Rig, gaps: pl.DataFrame) -> dict[str, Any]:
     """The same of summaries of buckets: first, last, lowest and highest reading of each.
 
     M4: Jugel, Jerzak, Hackenbroich, Markl, VLDB 7 (2014). Each channel has its own times. The

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.commands.shared import existing_store, name_of, size
-from pipeline.terminal import plain, used_settings
+from pipeline.commands.shared import existing_store, known_rigs, name_of, size
+from pipeline.terminal import errors, plain, progress_bar, used_settings
 from pipeline.timestamps import rfc3339
 
 app = typer.Typer(help="State, schema and accounts of the database.", no_args_is_help=True)
@@ -68,11 +68,30 @@ def upgrade() -> None:
 
 
 @app.command()
-def check(as_json: AsJson = False) -> None:
+def rebuild_rollups(
+    rig: Annotated[str | None, typer.Option(help="Of this rig only; default: of all.")] = None,
+) -> None:
+    """Make the roll-ups anew from the readings; stopped, it goes on from there."""
+    settings = used_settings()
+    with existing_store(settings) as store, progress_bar() as progress:
+        for stored in known_rigs(store, rig):
+            name = stored.rig.name
+            for step in store.rebuild_rollups(name):
+                progress(f"rolling up {name}", step.at, step.of)
+    errors.print("every roll-up is made anew")
+
+
+@app.command()
+def check(
+    as_json: AsJson = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Compare every roll-up with the readings, too.")
+    ] = False,
+) -> None:
     """Look whether every reading is accounted for; exit code 1 where something is wrong."""
     settings = used_settings()
     with existing_store(settings) as store:
-        findings = store.check()
+        findings = store.check(deep)
     wrong = any(finding.wrong for finding in findings)
     if as_json:
         print(json.dumps({"sound": not wrong, "findings": [asdict(each) for each in findings]}))

@@ -1,6 +1,6 @@
 """What every backend can do, and the values that go in and out. Callers never ask which it is."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -198,6 +198,9 @@ class Store(Protocol):
     def begin_live(self, identity: SourceIdentity) -> int:
         """Open the ledger row of a live source and register its rig; returns its number."""
 
+    def retained_from(self) -> dict[str, datetime]:
+        """Of rigs whose older readings have been pruned: from which time on they are kept."""
+
     def baseline(self, rig: str) -> dict[str, Moments] | None:
         """Statistics of the rig's newest complete load: what live readings are scored against."""
 
@@ -248,12 +251,21 @@ class Store(Protocol):
         """Make the roll-ups of a rig anew, a transaction a step; goes on where one has stopped."""
 
     def expired(self, before: datetime, rig: str | None) -> Pruned:
-        """How much is older than a time: what `prune_some` would delete in the end."""
+        """How much is older than a time: what `prune_some` would delete in the end.
+
+        Readings that are in roll-ups go by whole buckets of the longest level: later than asked.
+        """
 
     def prune_some(self, before: datetime, rig: str | None) -> Pruned:
         """Delete a bounded number of readings and rejects older than a time, in one transaction.
 
         Returns what was deleted: nothing when nothing is left.
+        """
+
+    def prune_rollups(self, ages: Mapping[int, datetime]) -> int:
+        """Delete roll-ups of levels that are older than a time each; returns how many.
+
+        Those of which something shorter, or readings, are kept stay.
         """
 
     def version(self) -> int:

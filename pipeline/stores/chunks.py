@@ -9,6 +9,8 @@ from pipeline.errors import DatabaseConflict
 from pipeline.stores.base import Pruned
 from pipeline.stores.postgres_upkeep import PostgresUpkeep
 from pipeline.stores.pruning import Departed, Pruning, by_load
+from pipeline.stores.rollup_state import floor_to_level
+from pipeline.timestamps import from_microseconds, to_microseconds
 
 _OLDEST = sa.text(
     "SELECT chunk_schema, chunk_name, range_start, range_end FROM timescaledb_information.chunks"
@@ -26,12 +28,14 @@ class ChunkPruning(Pruning):
 
     def some(self, before: datetime, rig: str | None) -> Pruned:
         """Drop one chunk, if readings of all rigs are to go, else delete a bounded number."""
-        values = {"table": self._schema.table_name, "before": before}
+        # Whole buckets of every level: what is in them stays in roll-ups.
+        limit = from_microseconds(floor_to_level(to_microseconds(before)))
+        values = {"table": self._schema.table_name, "before": limit}
         while rig is None:
             chunk = self._connection.execute(_OLDEST, values).first()
             if chunk is None:
                 break
-            departed = self._dropped(chunk)
+            departed = self._dropped(chunk, limit)
             if departed:
                 self._account(departed, "readings_pruned")
                 return Pruned(sum(part.rows for part in departed))
@@ -45,7 +49,7 @@ class ChunkPruning(Pruning):
         self._connection.exec_driver_sql(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE")
         return self._deleted_alone(table, condition)
 
-    def _dropped(self, chunk: sa.Row[Any]) -> list[Departed]:
+    def _dropped(self, chunk: sa.Row[Any], limit: datetime) -> list[Departed]:
         readings = self._schema.readings.c
         columns = (sa.column(c.name, c.type) for c in (readings.rig, readings.timestamp))
         table = sa.table(
@@ -55,6 +59,8 @@ class ChunkPruning(Pruning):
         # Nobody adds to it between the count and the end.
         self._connection.exec_driver_sql(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
         departed = [Departed(*row) for row in self._connection.execute(by_load(table))]
+        for rig in sorted({part.rig for part in departed}):
+            self._keep_from(rig, limit)
         values = {"table": self._schema.table_name, "start": chunk.range_start}
         dropped = self._connection.scalar(_DROP, {**values, "end": chunk.range_end})
         if dropped != 1:

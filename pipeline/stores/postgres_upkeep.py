@@ -1,7 +1,7 @@
 """Upkeep of a PostgreSQL database."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 
@@ -58,6 +58,9 @@ class PostgresUpkeep(Upkeep):
 
     def prune_some(self, before: datetime, rig: str | None) -> Pruned:
         return self._retry(lambda: super(PostgresUpkeep, self).prune_some(before, rig))
+
+    def prune_rollups(self, ages: Mapping[int, datetime]) -> int:
+        return self._retry(lambda: super(PostgresUpkeep, self).prune_rollups(ages))
 
     def _server_version(self, connection: sa.Connection) -> str:
         return connection.scalar(sa.text("SELECT current_setting('server_version')")) or ""

@@ -1,6 +1,7 @@
 """Old readings and rejects go, a bounded number in each transaction; the ledger counts them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -8,11 +9,21 @@ import sqlalchemy as sa
 
 from pipeline.stores.base import Pruned
 from pipeline.stores.ledger import Ledger
+from pipeline.stores.rollup_state import (
+    RAW,
+    floor_to_level,
+    keep_state,
+    state_of,
+    states,
+)
+from pipeline.stores.rollups import Rollups
 from pipeline.stores.schema import Schema
 from pipeline.stores.sql import distinct_values
+from pipeline.timestamps import from_microseconds, to_microseconds
 
-# About a tenth of a second: nobody who waits for the write lock notices.
-ROWS_AT_ONCE = 20_000
+# By database. About a tenth of a second: nobody who waits for SQLite's write lock notices. In
+# PostgreSQL nobody waits, and each question passes by all that earlier ones have deleted.
+ROWS_AT_ONCE = {"sqlite": 20_000, "postgresql": 200_000}
 
 
 class Departed(NamedTuple):
@@ -32,19 +43,30 @@ class Pruning:
         self._connection = connection
         self._schema = schema
         self._ledger = Ledger(connection, schema)
+        self._rows_at_once = ROWS_AT_ONCE[connection.dialect.name]
 
     def expired(self, before: datetime, rig: str | None) -> Pruned:
         """How many readings and rejects are older than a time; nothing is deleted."""
         counts = []
         for table in (self._schema.readings, self._schema.rejects):
-            query = sa.select(sa.func.count()).where(table.c.timestamp < before)
             rigs = [rig] if rig else distinct_values(self._connection, table.c.rig)
-            each = (self._connection.scalar(query.where(table.c.rig == name)) for name in rigs)
-            counts.append(sum(count or 0 for count in each))
+            counts.append(sum(self._count(table, name, before) for name in rigs))
         return Pruned(*counts)
 
+    def _count(self, table: sa.Table, rig: str, before: datetime) -> int:
+        limit = self._limit(table, rig, before)
+        old = (table.c.rig == rig) & (table.c.timestamp < limit)
+        return self._connection.scalar(sa.select(sa.func.count()).where(old)) or 0
+
+    def _limit(self, table: sa.Table, rig: str, before: datetime) -> datetime:
+        """Before which time rows go: readings that are in roll-ups, by whole buckets."""
+        state = state_of(self._connection, self._schema, rig)
+        if table is not self._schema.readings or state is None or not state.levels:
+            return before
+        return from_microseconds(floor_to_level(to_microseconds(before)))
+
     def some(self, before: datetime, rig: str | None) -> Pruned:
-        """Delete at most ROWS_AT_ONCE rows of one rig; nothing is left when it deletes nothing."""
+        """Delete a bounded number of rows of one rig; nothing is left when it deletes nothing."""
         readings = self._oldest(self._schema.readings, before, rig)
         if readings:
             self._account(readings, "readings_pruned")
@@ -56,16 +78,53 @@ class Pruning:
     def _oldest(self, table: sa.Table, before: datetime, rig: str | None) -> list[Departed]:
         """Delete the oldest rows of a rig that has some, and tell what they were."""
         for name in [rig] if rig else distinct_values(self._connection, table.c.rig):
-            old = (table.c.rig == name) & (table.c.timestamp < before)
+            limit = self._limit(table, name, before)
+            old = (table.c.rig == name) & (table.c.timestamp < limit)
             times = sa.select(table.c.timestamp).where(old).order_by(table.c.timestamp)
             if self._connection.scalar(times.limit(1)) is None:
                 continue
-            end = self._connection.scalar(times.offset(ROWS_AT_ONCE).limit(1))
+            if table is self._schema.readings:
+                self._keep_from(name, limit)
+            end = self._connection.scalar(times.offset(self._rows_at_once).limit(1))
             if end is not None:
                 # Of rejects many may have one time: they go together.
                 old = (table.c.rig == name) & (table.c.timestamp <= end)
             return self._deleted(table, old)
         return []
+
+    def _keep_from(self, rig: str, limit: datetime) -> None:
+        """From here on roll-ups of what is older stay as they are, and nothing is added to it."""
+        Rollups(self._connection, self._schema).wait_for_turn(rig)
+        state = state_of(self._connection, self._schema, rig)
+        start = to_microseconds(limit)
+        if state is not None and start > (state.raw_from() or start - 1):
+            kept_from = {**state.kept_from, RAW: start}
+            keep_state(self._connection, self._schema, rig, replace(state, kept_from=kept_from))
+
+    def rollups(self, ages: Mapping[int, datetime]) -> int:
+        """Delete roll-ups of levels that are older than a time each; returns how many.
+
+        Those of which something shorter, or readings, are kept stay, and so does the longest level.
+        """
+        rollups = Rollups(self._connection, self._schema)
+        deleted = 0
+        for rig in sorted(states(self._connection, self._schema)):
+            rollups.wait_for_turn(rig)
+            state = state_of(self._connection, self._schema, rig)
+            assert state is not None
+            kept_from = dict(state.kept_from)
+            for level, shorter in zip(state.levels[:-1], (RAW, *state.levels), strict=False):
+                if level not in ages or shorter not in kept_from:
+                    break
+                limit = floor_to_level(to_microseconds(ages[level]))
+                limit = min(limit, kept_from[shorter])
+                if limit > kept_from.get(level, limit - 1):
+                    deleted += rollups.remove(rig, level, None, from_microseconds(limit))
+                    kept_from[level] = limit
+            if kept_from != state.kept_from:
+                changed = replace(state, kept_from=kept_from)
+                keep_state(self._connection, self._schema, rig, changed)
+        return deleted
 
     def _deleted(self, table: sa.Table, condition: sa.ColumnElement[bool]) -> list[Departed]:
         if self._connection.dialect.name == "postgresql":

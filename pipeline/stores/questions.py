@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -14,11 +15,11 @@ from pipeline.rig import LEVELS, Rig
 from pipeline.scoring import Moments
 from pipeline.stores.base import Change, Extent, Range, SourceIdentity, StoredRig, Trend
 from pipeline.stores.figures import Figures
-from pipeline.stores.rollup_state import RollupState, state_of
+from pipeline.stores.rollup_state import RollupState, state_of, states
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of
 from pipeline.stores.trend_queries import TrendQuery
-from pipeline.timestamps import UTC_DATETIME, utc_times
+from pipeline.timestamps import UTC_DATETIME, from_microseconds, utc_times
 
 ROWS_AT_ONCE = 50_000
 _LOADS_LOOKED_AT = 1_000
@@ -45,6 +46,15 @@ class Questions:
             loads.status == "complete",
         )
         return connection.scalar(query)
+
+    def retained_from(self) -> dict[str, datetime]:
+        with self._reading() as connection:
+            found = states(connection, self._schema)
+        return {
+            rig: from_microseconds(start)
+            for rig, state in found.items()
+            if (start := state.raw_from()) is not None
+        }
 
     def baseline(self, rig: str) -> dict[str, Moments] | None:
         loads = self._schema.loads.c

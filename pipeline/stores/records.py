@@ -13,6 +13,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from pipeline.errors import DatabaseError
+from pipeline.rollups import channels_among, summary_schema
 from pipeline.stores.base import Extent, Range, Rebuilt
 from pipeline.stores.frames import fetched
 from pipeline.stores.migrations import add_columns
@@ -22,7 +23,8 @@ from pipeline.stores.sql import columns_of, day_number, distinct_values
 from pipeline.timestamps import EPOCH, UTC_DATETIME
 
 # In the order in which they are written: whoever looks from outside finds no reading of no load.
-TABLES = ("rigs", "loads", "rejects", "changes", "readings")
+TABLES = ("rigs", "loads", "rejects", "changes", "rollups", "readings")
+_KEYS = {"readings": ("rig", "timestamp"), "rollups": ("rig", "level_s", "bucket")}
 
 
 class Records(ABC):
@@ -47,6 +49,10 @@ class Records(ABC):
 
     def columns(self, table: str) -> dict[str, pl.DataType]:
         """Columns of one of TABLES, and what they are in a frame."""
+        if table == "rollups":
+            channels = channels_among(columns_of(self._connection, self._schema.table_name))
+            key = {"rig": pl.String(), "level_s": pl.Int32()}
+            return {**key, **summary_schema(channels)}
         if table != "readings":
             return {column.name: _frame_type(column.type) for column in self._table(table).columns}
         kinds: dict[str, pl.DataType] = {
@@ -94,11 +100,15 @@ class Records(ABC):
         """Rows of one of TABLES in the order of their key; of readings also in a range."""
         columns = self.columns(table)
         found = self._table(table)
-        source = self._schema.readings_with(columns) if table == "readings" else found
+        source: sa.Table | sa.TableClause = found
+        if table == "readings":
+            source = self._schema.readings_with(columns)
+        elif table == "rollups":
+            source = self._schema.rollups_with(columns)
         query = sa.select(*(_as_stored(found, source, name) for name in columns))
         if selection is not None:
             query = query.where(*within(source, selection))
-        key = ("rig", "timestamp") if table == "readings" else (next(iter(columns)),)
+        key = _KEYS.get(table, (next(iter(columns)),))
         ordered = query.order_by(*(source.c[name] for name in key))
         return fetched(self._connection, ordered, columns)
 

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-from pipeline.rollups import levels_of
+from pipeline.rollups import LEVELS_S, SECOND, levels_of
 from pipeline.stores.schema import Schema
 
 RAW = 0
@@ -41,6 +41,12 @@ class RollupState:
 
     def made_with(self, interval_s: float | None) -> "RollupState":
         return replace(self, interval_s=interval_s, rebuilt_to=None)
+
+
+def floor_to_level(microseconds: int) -> int:
+    """Where the longest bucket begins that holds a time: there a part of every level ends."""
+    width = LEVELS_S[-1] * SECOND
+    return microseconds // width * width
 
 
 _FORM: TypeAdapter[RollupState] = TypeAdapter(RollupState)

@@ -2,14 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
 
 import polars as pl
 import sqlalchemy as sa
 
 from pipeline.rollups import LEVELS_S, SECOND
 from pipeline.stores.base import Finding, Range, Rebuilt
-from pipeline.stores.rollup_state import RAW, RollupState, keep_state, state_of, states
+from pipeline.stores.rollup_state import (
+    RAW,
+    RollupState,
+    floor_to_level,
+    keep_state,
+    state_of,
+    states,
+)
 from pipeline.stores.rollups import Rollups
 from pipeline.stores.schema import Schema, within
 from pipeline.timestamps import from_microseconds, to_microseconds
@@ -121,7 +127,7 @@ class RollupUpkeep:
         last = self._connection.scalar(times.order_by(readings.c.timestamp.desc()))
         if first is None or last is None:
             return None
-        return _bucket_of(first), to_microseconds(last)
+        return floor_to_level(to_microseconds(first)), to_microseconds(last)
 
     def _bounds(
         self, rig: str, state: RollupState, level: int, source: int | None
@@ -130,17 +136,11 @@ class RollupUpkeep:
         known = [self._extent(rig, state)]
         ends = self._rollups.ends(rig, level, state.kept_from.get(source or RAW))
         if ends is not None:
-            known.append((_bucket_of(ends[0]), to_microseconds(ends[1])))
+            known.append((floor_to_level(to_microseconds(ends[0])), to_microseconds(ends[1])))
         found = [each for each in known if each is not None]
         if not found:
             return None
         return min(first for first, _ in found), max(last for _, last in found)
-
-
-def _bucket_of(moment: datetime) -> int:
-    """Where the longest bucket begins that holds a time, in microseconds."""
-    width = timedelta(seconds=_LONGEST_S) // timedelta(microseconds=1)
-    return to_microseconds(moment) // width * width
 
 
 def _stretch_us(interval_s: float) -> int:

@@ -162,10 +162,10 @@ class Rollups:
 
     def remove(
         self, rig: str, level: int, start: datetime | None = None, end: datetime | None = None
-    ) -> None:
-        """Delete summaries of a level whose buckets begin in a range."""
+    ) -> int:
+        """Delete summaries of a level whose buckets begin in a range; returns how many."""
         condition = self._within(Range(rig, start, end), level)
-        self._connection.execute(sa.delete(self._table).where(*condition))
+        return self._connection.execute(sa.delete(self._table).where(*condition)).rowcount
 
     def _within(self, selection: Range, level: int) -> list[sa.ColumnElement[bool]]:
         table = self._table.c

@@ -1,7 +1,7 @@
 """What keeps a database in order: figures of its state, a check of its accounts, pruning."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 
@@ -101,3 +101,8 @@ class Upkeep(ABC):
         """
         with self._pruning() as pruning:
             return pruning.some(before, rig)
+
+    def prune_rollups(self, ages: Mapping[int, datetime]) -> int:
+        """Delete roll-ups of levels that are older than a time each; returns how many."""
+        with self._pruning() as pruning:
+            return pruning.rollups(ages)

@@ -161,13 +161,12 @@ class Archive:
             self._zip = zipfile.ZipFile(path)
         with self._damage():
             manifest = self._manifest()
-            self._parts = {name: manifest["tables"][name]["parts"] for name in TABLES}
-            self._rows = {name: int(manifest["tables"][name]["rows"]) for name in TABLES}
+            # Older ones have no roll-ups.
+            tables = {"rollups": {"parts": [], "rows": 0, "columns": {}}, **manifest["tables"]}
+            self._parts = {name: tables[name]["parts"] for name in TABLES}
+            self._rows = {name: int(tables[name]["rows"]) for name in TABLES}
             self._columns = {
-                name: {
-                    column: _TYPES[kind]
-                    for column, kind in manifest["tables"][name]["columns"].items()
-                }
+                name: {column: _TYPES[kind] for column, kind in tables[name]["columns"].items()}
                 for name in TABLES
             }
             self.made_at = str(manifest["made_at"])

@@ -1,0 +1,106 @@
+"""Hours, days, weeks and months of a time zone, with all that changes of its clocks do to them."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+
+from pipeline.errors import QueryError
+from pipeline.rollups import Integers
+from pipeline.timestamps import UTC_DATETIME, to_microseconds
+
+BUCKETS = ("15m", "1h", "6h", "1d", "1w", "1mo")
+# Every offset of a zone, and so every beginning of a local hour, is a multiple of this.
+_STEP_US = 15 * 60 * 1_000_000
+MOST = 5_000
+_SHORTEST = {
+    "15m": timedelta(minutes=15),
+    "1h": timedelta(minutes=30),
+    "6h": timedelta(hours=5),
+    "1d": timedelta(hours=23),
+    "1w": timedelta(days=6),
+    "1mo": timedelta(days=27),
+}
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Buckets one after the other; `bounds` are their starts and the last one's end, in us."""
+
+    bounds: Integers
+
+    def group_of(self, times: Integers) -> Integers:
+        """The number of the bucket in which each time (in us) is."""
+        return np.searchsorted(self.bounds, times, side="right") - 1
+
+
+def calendar(first: datetime, last: datetime, bucket: str, zone: ZoneInfo) -> Calendar:
+    """The buckets from the one that holds `first` to the one that holds `last`.
+
+    A day is a local day of 23 to 25 hours, a week begins on Monday. An hour in which the clock is
+    changed ends there. Raises QueryError for more than 5,000.
+    """
+    if (last - first) / _SHORTEST[bucket] > 2 * MOST:
+        raise _too_many(bucket)
+    longest = timedelta(days=32) if bucket == "1mo" else timedelta(days=8)
+    start = to_microseconds(max(first - longest, _EARLIEST)) // _STEP_US * _STEP_US
+    end = to_microseconds(min(last + longest, _LATEST)) // _STEP_US * _STEP_US
+    instants = np.arange(start, end + 1, _STEP_US)
+    local = (
+        pl.Series(instants)
+        .cast(pl.Datetime("us"))
+        .dt.replace_time_zone("UTC")
+        .dt.convert_time_zone(zone.key)
+    )
+    begins = _labels(local, bucket)
+    bounds = instants[np.append(False, begins[1:] != begins[:-1])]
+    # From the last bound that is not after the first reading to the first one after the last.
+    low = max(int(np.searchsorted(bounds, to_microseconds(first), side="right")) - 1, 0)
+    high = int(np.searchsorted(bounds, to_microseconds(last), side="right"))
+    found = bounds[low : high + 1]
+    if len(found) - 1 > MOST:
+        raise _too_many(bucket)
+    return Calendar(found)
+
+
+def _labels(local: pl.Series, bucket: str) -> Integers:
+    """A number for each local time, another one in each bucket."""
+    if bucket == "15m":
+        return np.arange(len(local))
+    if bucket in ("1h", "6h"):
+        hours = local.dt.hour().cast(pl.Int64) // (6 if bucket == "6h" else 1)
+        days = local.dt.date().cast(pl.Int64)
+        # In an hour that the clock has twice the offset tells one from the other.
+        offset = local.dt.base_utc_offset() + local.dt.dst_offset()
+        minutes = offset.dt.total_minutes() if bucket == "1h" else offset.dt.total_minutes() * 0
+        return ((days * 24 + hours) * 10_000 + minutes).to_numpy()
+    if bucket == "1d":
+        return local.dt.date().cast(pl.Int64).to_numpy()
+    if bucket == "1w":
+        # The epoch was a Thursday.
+        return ((local.dt.date().cast(pl.Int64) + 3) // 7).to_numpy()
+    return (local.dt.year().cast(pl.Int64) * 12 + local.dt.month().cast(pl.Int64)).to_numpy()
+
+
+_EARLIEST = datetime(1, 2, 2, tzinfo=ZoneInfo("UTC"))
+_LATEST = datetime(9999, 11, 29, tzinfo=ZoneInfo("UTC"))
+
+
+def _too_many(bucket: str) -> QueryError:
+    return QueryError(
+        f"bucket={bucket!r} makes more than {MOST:,} buckets of this range; "
+        "take longer ones or a shorter range"
+    )
+
+
+def local_starts(bounds: Integers, zone: ZoneInfo) -> pl.Series:
+    """The starts of buckets as times of the zone."""
+    return (
+        pl.Series("start", bounds[:-1])
+        .cast(pl.Datetime("us"))
+        .dt.replace_time_zone("UTC")
+        .cast(UTC_DATETIME)
+        .dt.convert_time_zone(zone.key)
+    )
