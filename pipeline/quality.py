@@ -124,7 +124,9 @@ def _plain(channel: Channel, rows: pl.DataFrame) -> pl.Expr:
     return missing | fine
 
 
-def _careful(rows: pl.DataFrame, rig: Rig, retained_from: Mapping[str, datetime]) -> pl.DataFrame:
+def _careful(
+    rows: pl.DataFrame, rig: Rig, retained_from: Mapping[str, datetime] = _ALL_KEPT
+) -> pl.DataFrame:
     """Every rule in full, for the rows that need it: values, `reason` and `detail`."""
     text = {
         name: pl.col(name).str.strip_chars() if dtype == pl.String else pl.col(name)

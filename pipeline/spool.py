@@ -2,6 +2,7 @@
 
 import io
 import tempfile
+import weakref
 from collections.abc import Iterator
 
 import polars as pl
@@ -14,6 +15,8 @@ class Spool:
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()
+        # Whoever fails half-way need not think of it.
+        weakref.finalize(self, self._file.close)
         self._places: list[tuple[int, int]] = []
         self._end = 0
 

@@ -225,6 +225,7 @@ def test_reasons_are_those_of_the_design_in_their_order() -> None:
         "unparsable",
         "not_finite",
         "out_of_range",
+        "older_than_retention",
         "duplicate_timestamp",
         "outlier",
     )

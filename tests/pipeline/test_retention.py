@@ -31,7 +31,7 @@ def test_what_is_older_goes_and_is_accounted_for(
 ) -> None:
     before = fill(database_url)
     old = pl.col("timestamp") < MIDNIGHT
-    monkeypatch.setattr(pruning, "ROWS_AT_ONCE", 500)
+    monkeypatch.setattr(pruning, "ROWS_AT_ONCE", {"sqlite": 500, "postgresql": 500})
     with opened(database_url) as store:
         sequence = store.last_sequence()
         expected = Pruned(

@@ -16,7 +16,7 @@ from tests.pipeline.stores.conftest import Sql
 
 OURS = {
     f"sensor_data{suffix}"
-    for suffix in ("", "_changes", "_loads", "_migrations", "_rejects", "_rigs")
+    for suffix in ("", "_changes", "_loads", "_migrations", "_rejects", "_rigs", "_rollups")
 }
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 # Where TimescaleDB can do nothing but what PostgreSQL does.

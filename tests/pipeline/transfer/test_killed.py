@@ -9,7 +9,6 @@ import pytest
 
 from pipeline.etl_pipeline import run_etl
 from pipeline.simulate import write_csv
-from pipeline.stores import pruning
 from tests.pipeline.transfer.conftest import (
     Tables,
     assert_same,
@@ -102,4 +101,3 @@ def test_a_killed_prune_is_accounted_for(source: str, expected: Tables, database
     found = everything(database_url)
     assert found["readings"].is_empty()
     assert found["loads"]["readings_pruned"].sum() == expected["readings"].height
-    assert pruning.ROWS_AT_ONCE < ROWS / 2
