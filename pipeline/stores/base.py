@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import polars as pl
 
 from pipeline.rig import Rig
+from pipeline.rollups import Integers
 from pipeline.scoring import Moments
 
 if TYPE_CHECKING:
@@ -219,6 +220,12 @@ class Store(Protocol):
 
     def trend(self, selection: Range, points: int) -> Trend | None:
         """All readings, or with more of them than `points` as many buckets at most."""
+
+    def bucket_summaries(self, selection: Range, bounds: Integers) -> pl.DataFrame:
+        """Summaries of the buckets between bounds (in us) that have readings, by `group`.
+
+        Group n is from bound n to bound n + 1. Columns: pipeline/rollups.py.
+        """
 
     def summary(self, selection: Range) -> dict[str, dict[str, Any]]: ...
 

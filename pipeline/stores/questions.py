@@ -131,6 +131,21 @@ class Questions:
             query = TrendQuery(connection, self._schema, rig, interval_s, state, self.readings)
             return query.trend(selection, points)
 
+    def bucket_summaries(self, selection: Range, bounds: Integers) -> pl.DataFrame:
+        with self._reading() as connection:
+            stored = self._rig(connection, selection.rig)
+            state = state_of(connection, self._schema, selection.rig) or RollupState()
+            rig, interval_s = stored or (None, None)
+            return bucket_summaries(
+                connection,
+                self._schema,
+                selection,
+                state if state.trusted else RollupState(interval_s),
+                [channel.name for channel in rig.channels] if rig else [],
+                bounds,
+                self.readings,
+            )
+
     def summary(self, selection: Range) -> dict[str, dict[str, Any]]:
         with self._reading() as connection:
             stored = self._rig(connection, selection.rig)

@@ -110,6 +110,10 @@ class RangeSummaries:
             used,
             self._state.kept_from,
         )
+        return self.parts_of(pieces)
+
+    def parts_of(self, pieces: Sequence[Piece]) -> Parts | None:
+        """The same of pieces that do not overlap."""
         found = []
         raw = self.readings([piece for piece in pieces if piece.level == RAW])
         if len(raw):

@@ -291,6 +291,7 @@ def test_every_name_is_quoted_everywhere(
     assert tables(sql, database_url) == {
         name, f"{name}_rigs", f"{name}_loads", f"{name}_rejects", f"{name}_changes",
         f"{name}_migrations",
+        f"{name}_rollups",
     }  # fmt: skip
 
 
