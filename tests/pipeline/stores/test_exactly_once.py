@@ -170,29 +170,6 @@ def test_a_connection_that_is_cut_in_the_middle_of_a_copy(
 
 
 @POSTGRES
-@pytest.mark.parametrize("committed", [True, False], ids=["after", "before"])
-def test_a_live_reading_whose_commit_nobody_has_confirmed_counts_once(
-    committed: bool, store: Store, rig: Rig, sql: Sql
-) -> None:
-    writer = LiveWriter(store, rig, "live")
-    lost = psycopg.OperationalError("the connection is lost")
-    commit = store._engine.dialect.do_commit  # type: ignore[attr-defined]
-    losses = [True]
-
-    def losing(connection: Any) -> None:
-        if losses and losses.pop():
-            (commit if committed else connection.rollback.__func__)(connection)
-            raise lost
-        commit(connection)
-
-    with patch.object(store._engine.dialect, "do_commit", losing):  # type: ignore[attr-defined]
-        writer.write(live(0))
-    assert sql("SELECT accepted, readings_replaced FROM sensor_data_loads") == [(1, 0)]
-    assert sql("SELECT count(*) FROM sensor_data_changes") == [(1,)]
-    account(sql)
-
-
-@POSTGRES
 def test_two_writers_that_hold_each_other_up_both_get_through(
     load: Load, sql: Sql, settings: Settings
 ) -> None:
