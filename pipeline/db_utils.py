@@ -157,12 +157,12 @@ def _postgres(
             f"{shown(url)}: the drivers of PostgreSQL are not installed; "
             "install requirements.txt, or smart-sensor-dashboard[postgres]"
         )
-    options = f"-c timezone=UTC -c statement_timeout={statement_timeout_s * 1000:.0f}"
+    options = [f"-c timezone=UTC -c statement_timeout={statement_timeout_s * 1000:.0f}"]
     ours = {
         "connect_timeout": f"{connect_timeout_s:.0f}",
         "application_name": "smart-sensor",
         **url.query,  # what somebody writes into the URL wins
-        "options": f"{options} {url.query.get('options', '')}".strip(),
+        "options": " ".join([*options, *url.normalized_query.get("options", ())]),
     }
     return sa.create_engine(url.set(query=ours), **pool)
 
