@@ -343,5 +343,5 @@ def test_several_servers_are_written_as_libpq_has_them(url: str, expected: str, 
 
 
 def test_a_port_of_several_servers_that_is_none(home: Path) -> None:
-    with pytest.raises(SettingsError, match="^DATABASE_URL=.*: not allowed; allowed is sqlite:"):
+    with pytest.raises(SettingsError, match=r"^DATABASE_URL=.*: not allowed; allowed is sqlite:"):
         load_settings(database_url="postgresql://a:x,b:5432/db")
