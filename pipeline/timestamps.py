@@ -14,6 +14,7 @@ from pipeline.errors import QueryError
 
 UTC_DATETIME = pl.Datetime("us", "UTC")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 # How our files write a time: RFC 3339, a fraction only where there is one.
 RFC3339_FORMAT = "%Y-%m-%dT%H:%M:%S%.fZ"

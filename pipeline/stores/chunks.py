@@ -9,11 +9,12 @@ from pipeline.errors import DatabaseConflict
 from pipeline.stores.base import Pruned
 from pipeline.stores.postgres_upkeep import PostgresUpkeep
 from pipeline.stores.pruning import Departed, Pruning, by_load
+from pipeline.timestamps import EARLIEST
 
 _OLDEST = sa.text(
     "SELECT chunk_schema, chunk_name, range_start, range_end FROM timescaledb_information.chunks"
     " WHERE hypertable_name = :table AND hypertable_schema = current_schema()"
-    " AND range_end <= :before ORDER BY range_start LIMIT 1"
+    " AND range_start >= :earliest AND range_end <= :before ORDER BY range_start LIMIT 1"
 )
 _DROP = sa.text(
     "SELECT count(*) FROM drop_chunks(CAST(quote_ident(:table) AS regclass),"
@@ -26,7 +27,7 @@ class ChunkPruning(Pruning):
 
     def some(self, before: datetime, rig: str | None) -> Pruned:
         """Drop one chunk, if readings of all rigs are to go, else delete a bounded number."""
-        values = {"table": self._schema.table_name, "before": before}
+        values = {"table": self._schema.table_name, "earliest": EARLIEST, "before": before}
         while rig is None:
             chunk = self._connection.execute(_OLDEST, values).first()
             if chunk is None:

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from pipeline.stores.base import Pruned
+from pipeline.stores.base import Pruned, Range
 from pipeline.stores.ledger import Ledger
-from pipeline.stores.schema import Schema
+from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import distinct_values
 
 # By database. About a tenth of a second: nobody who waits for SQLite's write lock notices. In
@@ -39,10 +39,10 @@ class Pruning:
         """How many readings and rejects are older than a time; nothing is deleted."""
         counts = []
         for table in (self._schema.readings, self._schema.rejects):
-            query = sa.select(sa.func.count()).where(table.c.timestamp < before)
             rigs = [rig] if rig else distinct_values(self._connection, table.c.rig)
-            each = (self._connection.scalar(query.where(table.c.rig == name)) for name in rigs)
-            counts.append(sum(count or 0 for count in each))
+            old = (within(table, Range(name, end=before)) for name in rigs)
+            counted = (sa.select(sa.func.count()).where(*conditions) for conditions in old)
+            counts.append(sum(self._connection.scalar(query) or 0 for query in counted))
         return Pruned(*counts)
 
     def some(self, before: datetime, rig: str | None) -> Pruned:
@@ -58,14 +58,14 @@ class Pruning:
     def _oldest(self, table: sa.Table, before: datetime, rig: str | None) -> list[Departed]:
         """Delete the oldest rows of a rig that has some, and tell what they were."""
         for name in [rig] if rig else distinct_values(self._connection, table.c.rig):
-            old = (table.c.rig == name) & (table.c.timestamp < before)
+            old = sa.and_(*within(table, Range(name, end=before)))
             times = sa.select(table.c.timestamp).where(old).order_by(table.c.timestamp)
             if self._connection.scalar(times.limit(1)) is None:
                 continue
             end = self._connection.scalar(times.offset(self._rows_at_once).limit(1))
             if end is not None:
                 # Of rejects many may have one time: they go together.
-                old = (table.c.rig == name) & (table.c.timestamp <= end)
+                old &= table.c.timestamp <= end
             return self._deleted(table, old)
         return []
 
