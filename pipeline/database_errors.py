@@ -71,7 +71,9 @@ def shown(url: sa.URL) -> str:
     """A database as it is named in messages: the file, or the server without its password."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)
-    return url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
+    # Of several servers the hosts stand there.
+    hosts = {name: url.query[name] for name in ("host", "port") if name in url.query}
+    return url.set(drivername="postgresql", query=hosts).render_as_string(hide_password=True)
 
 
 def _of_sqlite(error: BaseException | None, url: sa.URL) -> DatabaseError:

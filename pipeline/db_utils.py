@@ -16,6 +16,11 @@ from pipeline.errors import DatabaseError
 from pipeline.settings import Settings, get_settings
 
 _BUSY_TIMEOUT_S = 30.0
+# Words that no name can be without quotes, and that SQLAlchemy does not know as such.
+_RESERVED = {
+    *("nothing", "returning"),  # SQLite
+    *("collation", "concurrently", "lateral", "system_user", "tablesample"),  # PostgreSQL
+}
 
 _engines: dict[Any, sa.Engine] = {}
 _lock = threading.Lock()
@@ -35,8 +40,16 @@ def get_engine(settings: Settings | None = None) -> sa.Engine:
         if key not in _engines:
             url = make_url(settings.database_url)
             sqlite = url.get_backend_name() == "sqlite"
-            _engines[key] = _sqlite(url) if sqlite else _postgres(url, *timeouts_s, pool)
+            engine = _sqlite(url) if sqlite else _postgres(url, *timeouts_s, pool)
+            _engines[key] = quoting(engine)
         return _engines[key]
+
+
+def quoting(engine: sa.Engine) -> sa.Engine:
+    """The same engine, which quotes every name that needs it."""
+    preparer = engine.dialect.identifier_preparer
+    preparer.reserved_words = {*preparer.reserved_words, *_RESERVED}
+    return engine
 
 
 def dispose_engines() -> None:
@@ -144,12 +157,12 @@ def _postgres(
             f"{shown(url)}: the drivers of PostgreSQL are not installed; "
             "install requirements.txt, or smart-sensor-dashboard[postgres]"
         )
-    options = f"-c timezone=UTC -c statement_timeout={statement_timeout_s * 1000:.0f}"
+    options = [f"-c timezone=UTC -c statement_timeout={statement_timeout_s * 1000:.0f}"]
     ours = {
         "connect_timeout": f"{connect_timeout_s:.0f}",
         "application_name": "smart-sensor",
         **url.query,  # what somebody writes into the URL wins
-        "options": f"{options} {url.query.get('options', '')}".strip(),
+        "options": " ".join([*options, *url.normalized_query.get("options", ())]),
     }
     return sa.create_engine(url.set(query=ours), **pool)
 

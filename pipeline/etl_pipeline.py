@@ -89,18 +89,7 @@ def load_data(
     """
     settings = settings or get_settings()
     rig = rig or configured_rig(settings)
-    frame, _ = to_polars(df)
-    missing = [name for name in ("timestamp", *rig.value_columns) if name not in frame.columns]
-    if missing:
-        raise SourceError(
-            f"the frame has no column {', '.join(missing)}; pass it through transform_data first"
-        )
-    if "rig" not in frame.columns:
-        frame = frame.with_columns(pl.lit(rig.name).alias("rig"))
-    if not isinstance(frame.schema["timestamp"], pl.Datetime):
-        raise SourceError("column timestamp holds no times; pass the frame through transform_data")
-    if frame.select(pl.struct("rig", "timestamp").is_duplicated().any()).item():
-        raise SourceError("the frame has a time twice; pass it through transform_data first")
+    frame = _transformed(df, rig)
     digest = hashlib.sha256(frame.write_ipc(None).getvalue()).hexdigest()
     identity = SourceIdentity("frame", digest, rig, "{}")
     outcome = LoadOutcome(rows_read=len(frame), accepted=len(frame))
@@ -120,6 +109,31 @@ def load_data(
         if load_id is None:
             return SourceSummary("frame", "already loaded", store.known_load(identity))
     return SourceSummary("frame", "loaded", load_id, len(frame), len(frame))
+
+
+def _transformed(df: Any, rig: Rig) -> pl.DataFrame:
+    """A frame that `transform_data` has made, with its rig. Raises SourceError for another one."""
+    frame, _ = to_polars(df)
+    missing = [name for name in ("timestamp", *rig.value_columns) if name not in frame.columns]
+    if missing:
+        raise SourceError(
+            f"the frame has no column {', '.join(missing)}; pass it through transform_data first"
+        )
+    if "rig" not in frame.columns:
+        frame = frame.with_columns(pl.lit(rig.name).alias("rig"))
+    kind = frame.schema["timestamp"]
+    if not isinstance(kind, pl.Datetime) or kind.time_zone is None:
+        raise SourceError(
+            "column timestamp holds no times with a zone; pass the frame through transform_data"
+        )
+    # Two nanoseconds may be one microsecond.
+    utc = pl.col("timestamp").dt.cast_time_unit("us").dt.convert_time_zone("UTC")
+    frame = frame.with_columns(utc)
+    if frame.select(pl.any_horizontal(pl.col("rig", "timestamp").is_null().any())).item():
+        raise SourceError("a row has no time or no rig; pass the frame through transform_data")
+    if frame.select(pl.struct("rig", "timestamp").is_duplicated().any()).item():
+        raise SourceError("the frame has a time twice; pass it through transform_data first")
+    return frame
 
 
 def run_etl(

@@ -281,10 +281,11 @@ def _within(value: pl.Expr, valid: Bounds) -> pl.Expr:
 def _rejects(careful: pl.DataFrame, batch: Batch, rig: Rig) -> pl.DataFrame:
     """Rejects of a judged batch, with their text, and its misshapen records between them."""
     rejected = careful.filter(pl.col("reason").is_not_null())
-    # PostgreSQL can keep any character but this one; files have none.
     raw = pl.Series("raw", batch.raw(rejected["place"].to_list()), dtype=pl.String)
-    raw = raw.str.replace_all("\x00", "\N{SYMBOL FOR NULL}", literal=True)
     rejects = rejected.with_columns(raw).select(list(REJECT_SCHEMA))
+    # PostgreSQL can keep any character but this one.
+    text = pl.col(pl.String).str.replace_all("\x00", "\N{SYMBOL FOR NULL}", literal=True)
+    rejects = rejects.with_columns(text)
     if not batch.misshapen:
         return rejects
     return pl.concat([rejects, _misshapen(batch, rig)]).sort("line")

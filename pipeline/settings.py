@@ -29,6 +29,11 @@ _DRIVERS = {
     "postgresql": "postgresql+psycopg",
     "postgresql+psycopg": "postgresql+psycopg",
 }
+# Several servers as libpq has them: host1:port1,host2:port2.
+_HOST = r"[^/?@:,]+(?::\d+)?"
+_SEVERAL_HOSTS = re.compile(
+    rf"(postgres[a-z+]*://(?:[^/?]*@)?)({_HOST}(?:,{_HOST})+)(/[^?]*)?\??(.*)"
+)
 
 Limit = Annotated[float, Field(allow_inf_nan=False)]
 ZScore = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -231,7 +236,7 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute_url(cls, value: str, info: ValidationInfo) -> str:
         try:
-            url = make_url(value)
+            url = make_url(_with_hosts_apart(value))
         except ArgumentError:
             raise ValueError("not a database URL") from None
         driver = _DRIVERS.get(url.drivername)
@@ -317,6 +322,15 @@ def _mask(url: str) -> str:
     if not re.search(r"[@?]" if scheme == "sqlite" else r"[@?:]", rest):
         return url
     return f"{scheme}://***" if separator and scheme.isalnum() else "***"
+
+
+def _with_hosts_apart(url: str) -> str:
+    """A URL of several servers as SQLAlchemy has it; any other one as it is."""
+    found = _SEVERAL_HOSTS.fullmatch(url)
+    if found is None:
+        return url
+    beginning, hosts, path, query = found.groups("")
+    return f"{beginning}{path}?{'&'.join([*(f'host={h}' for h in hosts.split(',')), query])}"
 
 
 def _with_password(url: URL, file: Path) -> URL:

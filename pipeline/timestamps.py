@@ -14,8 +14,7 @@ from pipeline.errors import QueryError
 
 UTC_DATETIME = pl.Datetime("us", "UTC")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-FIRST = datetime.min.replace(tzinfo=UTC)
-LAST = datetime.max.replace(tzinfo=UTC)
+EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 # How our files write a time: RFC 3339, a fraction only where there is one.
 RFC3339_FORMAT = "%Y-%m-%dT%H:%M:%S%.fZ"
@@ -196,7 +195,9 @@ def from_microseconds(microseconds: int) -> datetime:
 
 def nearest_moment(microseconds: int) -> datetime:
     """The same, or the first or last time that there is, where it is beyond that."""
-    return from_microseconds(min(max(microseconds, to_microseconds(FIRST)), to_microseconds(LAST)))
+    return from_microseconds(
+        min(max(microseconds, to_microseconds(EARLIEST)), to_microseconds(LATEST))
+    )
 
 
 def rfc3339(moment: datetime) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.base import PGDialect, PGExecutionContext
 
 from pipeline.database_errors import conninfo
+from pipeline.db_utils import quoting
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,9 +73,8 @@ def arrow_engine(url: sa.URL, **pool: Any) -> sa.Engine:
 
     Its connections are worth keeping: each learns all types of the server when it is made.
     """
-    return sa.create_engine(
-        url.set(drivername="postgresql+arrow"), paramstyle="numeric_dollar", **pool
-    )
+    theirs = url.set(drivername="postgresql+arrow")
+    return quoting(sa.create_engine(theirs, paramstyle="numeric_dollar", **pool))
 
 
 def coming_engine(url: sa.URL, **pool: Any) -> Callable[[], sa.Engine]:

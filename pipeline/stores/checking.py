@@ -7,8 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.quality import REASONS
-from pipeline.stores.base import Finding
-from pipeline.stores.schema import Schema
+from pipeline.stores.base import Finding, Range
+from pipeline.stores.schema import Schema, beyond, within
 from pipeline.stores.sql import columns_of, distinct_values
 
 _STATUSES = ("complete", "nothing accepted", "live", "superseded")
@@ -25,6 +25,7 @@ class Check:
         """Everything that is wrong, and what is worth knowing."""
         return [
             *self._keys(),
+            *self._times(),
             *self._accounts(),
             *self._rejects(),
             *self._changes(),
@@ -37,14 +38,14 @@ class Check:
         return distinct_values(self._connection, self._schema.readings.c.rig)
 
     def readings_of(self, rig: str) -> int:
-        query = sa.select(sa.func.count()).where(self._schema.readings.c.rig == rig)
+        query = sa.select(sa.func.count()).where(*within(self._schema.readings, Range(rig)))
         return self._connection.scalar(query) or 0
 
     def last_timestamp(self, rig: str) -> datetime | None:
         readings = self._schema.readings.c
         newest = readings.timestamp.desc()
-        query = sa.select(readings.timestamp).where(readings.rig == rig).order_by(newest).limit(1)
-        return self._connection.scalar(query)
+        query = sa.select(readings.timestamp).where(*within(self._schema.readings, Range(rig)))
+        return self._connection.scalar(query.order_by(newest).limit(1))
 
     def _count(self, query: sa.Select[Any]) -> int:
         return (
@@ -59,6 +60,16 @@ class Check:
         count = self._count(twice.having(sa.func.count() > 1))
         if count:
             yield Finding(f"{count:,} times of a rig have more than one reading")
+
+    def _times(self) -> Iterator[Finding]:
+        odd = beyond(self._schema)
+        count = self._connection.scalar(odd)
+        if count:
+            ours = self._connection.scalar(odd.where(self._schema.readings.c.load_id.is_not(None)))
+            yield Finding(
+                f"{count:,} readings have a time outside the years 1 to 9999, and are in no answer",
+                wrong=bool(ours),
+            )
 
     def _by_load(self, table: sa.Table) -> dict[int | None, int]:
         query = sa.select(table.c.load_id, sa.func.count()).group_by(table.c.load_id)

@@ -10,12 +10,12 @@ from pipeline.stores.base import Pruned
 from pipeline.stores.postgres_upkeep import PostgresUpkeep
 from pipeline.stores.pruning import Departed, Pruning, by_load
 from pipeline.stores.rollup_state import floor_to_level
-from pipeline.timestamps import from_microseconds, to_microseconds
+from pipeline.timestamps import EARLIEST, from_microseconds, to_microseconds
 
 _OLDEST = sa.text(
     "SELECT chunk_schema, chunk_name, range_start, range_end FROM timescaledb_information.chunks"
     " WHERE hypertable_name = :table AND hypertable_schema = current_schema()"
-    " AND range_end <= :before ORDER BY range_start LIMIT 1"
+    " AND range_start >= :earliest AND range_end <= :before ORDER BY range_start LIMIT 1"
 )
 _DROP = sa.text(
     "SELECT count(*) FROM drop_chunks(CAST(quote_ident(:table) AS regclass),"
@@ -30,7 +30,7 @@ class ChunkPruning(Pruning):
         """Drop one chunk, if readings of all rigs are to go, else delete a bounded number."""
         # Whole buckets of every level: what is in them stays in roll-ups.
         limit = from_microseconds(floor_to_level(to_microseconds(before)))
-        values = {"table": self._schema.table_name, "before": limit}
+        values = {"table": self._schema.table_name, "earliest": EARLIEST, "before": limit}
         while rig is None:
             chunk = self._connection.execute(_OLDEST, values).first()
             if chunk is None:

@@ -20,6 +20,8 @@ from pipeline.timestamps import from_microseconds, rfc3339, to_microseconds
 Touched = dict[str, tuple[datetime, datetime, int]]
 
 REJECT_COLUMNS = ("load_id", "source", *REJECT_SCHEMA)
+# What the readings are called while rows are merged: TABLE_NAME may be `excluded`.
+STORED = "stored"
 
 
 class Load:
@@ -106,7 +108,7 @@ class Load:
         quote = self._connection.dialect.identifier_preparer.quote
         columns = ", ".join(map(quote, self._value_columns))
         return (
-            f"INSERT INTO {quote(self._schema.table_name)} (load_id, {columns})"  # noqa: S608  # quoted names
+            f"INSERT INTO {quote(self._schema.table_name)} AS {STORED} (load_id, {columns})"  # noqa: S608  # quoted names
             f" SELECT :load_id, {columns} FROM {staging} WHERE true ORDER BY rig, timestamp"
             f" {on_conflict(self._connection, self._schema)}"
         )
@@ -125,7 +127,7 @@ class Load:
             sa.select(readings.c.load_id)
             .join(coming, same)
             .order_by(readings.c.rig, readings.c.timestamp)
-        ).cte("owners")
+        ).cte("owners of keys")  # no table of a setting can have this name
         query = sa.select(owners.c.load_id, sa.func.count()).group_by(owners.c.load_id)
         counts: dict[int | None, int] = dict(self._connection.execute(query).all())
         return self._ledger.replaced(self.load_id, counts)
@@ -160,7 +162,7 @@ class Load:
 
 
 def on_conflict(connection: sa.Connection, schema: Schema) -> str:
-    """The end of an INSERT of readings: of two loads the one with the higher number wins."""
+    """The end of an INSERT INTO the readings AS `STORED`: the higher of two load numbers wins."""
     quote = connection.dialect.identifier_preparer.quote
     # Every column is set, so that nothing of a replaced reading stays.
     assignments = ", ".join(
@@ -170,5 +172,5 @@ def on_conflict(connection: sa.Connection, schema: Schema) -> str:
     )
     return (
         f"ON CONFLICT (rig, timestamp) DO UPDATE SET {assignments}"
-        f" WHERE excluded.load_id >= coalesce({quote(schema.table_name)}.load_id, 0)"
+        f" WHERE excluded.load_id >= coalesce({STORED}.load_id, 0)"
     )

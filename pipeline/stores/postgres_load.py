@@ -12,7 +12,7 @@ from pipeline.rig import LEVELS
 from pipeline.stores import arrow
 from pipeline.stores.base import Incoming, LoadOutcome, SourceIdentity
 from pipeline.stores.ledger import GivenWay
-from pipeline.stores.load import Load, on_conflict
+from pipeline.stores.load import STORED, Load, on_conflict
 from pipeline.stores.postgres_key import has_key, make_complete, make_index
 from pipeline.stores.schema import Schema
 from pipeline.stores.sql import wait_for_turn
@@ -124,7 +124,8 @@ def upsert(
     arrays = ", ".join(f"CAST(:v{place} AS {kind}[])" for place, kind in enumerate(kinds))
     columns = ", ".join(map(preparer.quote, names))
     insert = (
-        f"INSERT INTO {preparer.format_table(schema.readings)} (rig, load_id, {columns})"  # noqa: S608  # quoted names
+        f"INSERT INTO {preparer.format_table(schema.readings)} AS {STORED}"  # noqa: S608  # quoted names
+        f" (rig, load_id, {columns})"
         f" SELECT :rig, :load_id, * FROM unnest({arrays}) {on_conflict(connection, schema)}"
     )
     values: dict[str, Any] = {

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from pipeline.stores.base import Pruned
+from pipeline.stores.base import Pruned, Range
 from pipeline.stores.ledger import Ledger
 from pipeline.stores.rollup_state import (
     RAW,
@@ -17,7 +17,7 @@ from pipeline.stores.rollup_state import (
     states,
 )
 from pipeline.stores.rollups import Rollups
-from pipeline.stores.schema import Schema
+from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import distinct_values
 from pipeline.timestamps import from_microseconds, to_microseconds
 
@@ -54,9 +54,8 @@ class Pruning:
         return Pruned(*counts)
 
     def _count(self, table: sa.Table, rig: str, before: datetime) -> int:
-        limit = self._limit(table, rig, before)
-        old = (table.c.rig == rig) & (table.c.timestamp < limit)
-        return self._connection.scalar(sa.select(sa.func.count()).where(old)) or 0
+        old = within(table, Range(rig, end=self._limit(table, rig, before)))
+        return self._connection.scalar(sa.select(sa.func.count()).where(*old)) or 0
 
     def _limit(self, table: sa.Table, rig: str, before: datetime) -> datetime:
         """Before which time rows go: readings that are in roll-ups, by whole buckets."""
@@ -79,7 +78,7 @@ class Pruning:
         """Delete the oldest rows of a rig that has some, and tell what they were."""
         for name in [rig] if rig else distinct_values(self._connection, table.c.rig):
             limit = self._limit(table, name, before)
-            old = (table.c.rig == name) & (table.c.timestamp < limit)
+            old = sa.and_(*within(table, Range(name, end=limit)))
             times = sa.select(table.c.timestamp).where(old).order_by(table.c.timestamp)
             if self._connection.scalar(times.limit(1)) is None:
                 continue
@@ -88,7 +87,7 @@ class Pruning:
             end = self._connection.scalar(times.offset(self._rows_at_once).limit(1))
             if end is not None:
                 # Of rejects many may have one time: they go together.
-                old = (table.c.rig == name) & (table.c.timestamp <= end)
+                old &= table.c.timestamp <= end
             return self._deleted(table, old)
         return []
 

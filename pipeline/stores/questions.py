@@ -236,12 +236,13 @@ class Questions:
         return (Rig.model_validate(json.loads(row.definition)), row.interval_s) if row else None
 
     def _stored_rig(self, connection: sa.Connection, row: sa.Row[Any], counted: bool) -> StoredRig:
-        readings = self._schema.readings.c
+        timestamp = self._schema.readings.c.timestamp
+        mine = within(self._schema.readings, Range(row.name))
         # Two look-ups at the ends of the key; min and max in one query would read it all.
-        mine = sa.select(readings.timestamp).where(readings.rig == row.name).limit(1)
-        first = connection.scalar(mine.order_by(readings.timestamp))
-        last = connection.scalar(mine.order_by(readings.timestamp.desc()))
-        count = sa.select(sa.func.count()).where(readings.rig == row.name)
+        one = sa.select(timestamp).where(*mine).limit(1)
+        first = connection.scalar(one.order_by(timestamp))
+        last = connection.scalar(one.order_by(timestamp.desc()))
+        count = sa.select(sa.func.count()).where(*mine)
         return StoredRig(
             Rig.model_validate(json.loads(row.definition)),
             row.interval_s,

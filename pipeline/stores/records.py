@@ -18,7 +18,7 @@ from pipeline.stores.base import Extent, Range, Rebuilt
 from pipeline.stores.frames import fetched
 from pipeline.stores.migrations import add_columns
 from pipeline.stores.rollup_upkeep import RollupUpkeep
-from pipeline.stores.schema import Moment, Schema, within
+from pipeline.stores.schema import Moment, Schema, beyond, within
 from pipeline.stores.sql import columns_of, day_number, distinct_values
 from pipeline.timestamps import EPOCH, UTC_DATETIME
 
@@ -147,11 +147,21 @@ class Records(ABC):
         """Number of readings of a rig on each UTC day that has some."""
         readings = self._schema.readings.c
         day = day_number(readings.timestamp).label("day")
-        query = sa.select(day, sa.func.count()).where(readings.rig == rig).group_by(day)
+        mine = within(self._schema.readings, Range(rig))
+        query = sa.select(day, sa.func.count()).where(*mine).group_by(day)
         return {
             EPOCH.date() + timedelta(days=int(number)): count
             for number, count in self._connection.execute(query)
         }
+
+    def refuse_beyond(self) -> None:
+        """Raises DatabaseError for readings of others that have a time which no frame can hold."""
+        count = self._connection.scalar(beyond(self._schema))
+        if count:
+            raise DatabaseError(
+                f"{count:,} readings have a time outside the years 1 to 9999; delete them, or give "
+                "them another time"
+            )
 
     def is_empty(self) -> bool:
         """Whether there is nothing of anybody: no reading, reject, load or rig."""

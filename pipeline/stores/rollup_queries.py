@@ -22,7 +22,7 @@ from pipeline.stores.frames import as_stored, fetched
 from pipeline.stores.rollup_state import RAW, RollupState
 from pipeline.stores.schema import Schema
 from pipeline.stores.sql import columns_of
-from pipeline.timestamps import FIRST, LAST, UTC_DATETIME, nearest_moment, to_microseconds
+from pipeline.timestamps import EARLIEST, LATEST, UTC_DATETIME, nearest_moment, to_microseconds
 
 
 @dataclass(frozen=True)
@@ -171,8 +171,8 @@ def in_pieces(
     )
     found = [pl.DataFrame(schema=columns)]
     for piece in pieces:
-        start = FIRST if piece.start is None else nearest_moment(piece.start)
-        end = LAST if piece.end is None else nearest_moment(piece.end)
+        start = EARLIEST if piece.start is None else nearest_moment(piece.start)
+        end = LATEST if piece.end is None else nearest_moment(piece.end)
         values = {"start": start, "end": end, "level": piece.level}
         found += fetched(connection, query, columns, values)
     return pl.concat(found)

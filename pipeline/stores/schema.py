@@ -16,7 +16,13 @@ import sqlalchemy as sa
 from pipeline.rig import Rig
 from pipeline.rollups import summary_schema
 from pipeline.stores.base import Range
-from pipeline.timestamps import UTC_DATETIME, from_microseconds, to_microseconds
+from pipeline.timestamps import (
+    EARLIEST,
+    LATEST,
+    UTC_DATETIME,
+    from_microseconds,
+    to_microseconds,
+)
 
 
 class Moment(sa.TypeDecorator[datetime]):
@@ -232,13 +238,20 @@ class Schema:
 
 
 def within(table: sa.Table | sa.TableClause, selection: Range) -> list[sa.ColumnElement[bool]]:
-    """Conditions that select a range of a table with a key of rig and timestamp."""
-    conditions: list[sa.ColumnElement[bool]] = [table.c.rig == selection.rig]
-    if selection.start is not None:
-        conditions.append(table.c.timestamp >= selection.start)
-    if selection.end is not None:
-        conditions.append(table.c.timestamp < selection.end)
-    return conditions
+    """Conditions that select a range of a table with a key of rig and timestamp.
+
+    Times that a `datetime` cannot hold, which only other programs write, are in no range.
+    """
+    rig, timestamp = table.c.rig, table.c.timestamp
+    start = EARLIEST if selection.start is None else selection.start
+    ends = timestamp <= LATEST if selection.end is None else timestamp < selection.end
+    return [rig == selection.rig, timestamp >= start, ends]
+
+
+def beyond(schema: Schema) -> "sa.Select[int]":
+    """How many readings have a time that is in no range: in PostgreSQL `infinity`, say."""
+    shown = schema.readings.c.timestamp.between(EARLIEST, LATEST)
+    return sa.select(sa.func.count()).select_from(schema.readings).where(~shown)
 
 
 def reading_columns(rig: Rig) -> dict[str, sa.types.TypeEngine[Any]]:

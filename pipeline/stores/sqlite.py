@@ -14,7 +14,7 @@ from pipeline.errors import DatabaseConflict
 from pipeline.stores import live
 from pipeline.stores.base import Incoming, SourceIdentity
 from pipeline.stores.ledger import GivenWay
-from pipeline.stores.load import REJECT_COLUMNS, Load, on_conflict
+from pipeline.stores.load import REJECT_COLUMNS, STORED, Load, on_conflict
 from pipeline.stores.migrations import add_channels, is_current, migrate
 from pipeline.stores.questions import Questions
 from pipeline.stores.schema import Schema
@@ -197,7 +197,7 @@ def _readings_writer(
 ) -> RowWriter:
     table = connection.dialect.identifier_preparer.quote(schema.table_name)
     columns = ["timestamp", *source.rig.value_columns]
-    return RowWriter(connection, table, ["rig", "load_id"], columns, end)
+    return RowWriter(connection, f"{table} AS {STORED}", ["rig", "load_id"], columns, end)
 
 
 def insert_rejects(

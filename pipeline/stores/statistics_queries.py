@@ -10,7 +10,7 @@ from pipeline.stores.base import Range
 from pipeline.stores.rollup_queries import Piece, RangeSummaries, cover
 from pipeline.stores.rollup_state import RollupState
 from pipeline.stores.schema import Schema
-from pipeline.timestamps import FIRST, LAST, to_microseconds
+from pipeline.timestamps import EARLIEST, LATEST, to_microseconds
 
 Readings = Callable[[Range], Iterator[pl.DataFrame]]
 
@@ -29,10 +29,13 @@ def bucket_summaries(
     if not state.trusted:
         found = in_groups(readings(selection), channels, group_of, state.interval_s)
         return pl.concat([pl.DataFrame(schema=_schema(channels)), *found])
-    start, end = to_microseconds(selection.start or FIRST), to_microseconds(selection.end or LAST)
+    start, end = (
+        to_microseconds(selection.start or EARLIEST),
+        to_microseconds(selection.end or LATEST),
+    )
     pieces: list[Piece] = []
     for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        first, last = max(first, start), min(last, end)  # noqa: PLW2901  # of the selection
+        first, last = max(first, start), min(last, end)  # of the selection
         if first < last:
             _extend(pieces, cover(first, last, state.levels, state.kept_from))
     summaries = RangeSummaries(connection, schema, selection.rig, state, channels)

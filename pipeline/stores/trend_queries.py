@@ -16,7 +16,7 @@ from pipeline.stores.rollup_queries import Piece, RangeSummaries, in_pieces
 from pipeline.stores.rollup_state import RAW, RollupState
 from pipeline.stores.rollups import stretches
 from pipeline.stores.schema import Schema, within
-from pipeline.timestamps import FIRST, LAST, UTC_DATETIME, to_microseconds, utc_times
+from pipeline.timestamps import EARLIEST, LATEST, UTC_DATETIME, to_microseconds, utc_times
 
 # A chart of so many buckets may read so many times as many rows.
 _ROWS_A_BUCKET = 6
@@ -165,8 +165,8 @@ class TrendQuery:
 
     def _red(self, selection: Range) -> pl.DataFrame:
         """The newest red readings, found by way of the buckets that have any."""
-        start = to_microseconds(selection.start or FIRST)
-        end = to_microseconds(selection.end or LAST)
+        start = to_microseconds(selection.start or EARLIEST)
+        end = to_microseconds(selection.end or LATEST)
         ranges = [(start, end)]
         scored = [channel.name for channel in self._rig.scored_channels]
         columns = {"bucket": UTC_DATETIME, **{f"{name}_red": pl.Int64() for name in scored}}

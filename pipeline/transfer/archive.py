@@ -47,7 +47,8 @@ _DAMAGED = (
 
 
 def write_archive(records: Records, path: Path, backend: str, progress: Progress) -> int:
-    """Write all tables to a zip file; returns the number of readings."""
+    """Write all tables to a zip file; returns the number of readings. Raises DatabaseError."""
+    records.refuse_beyond()
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,

@@ -37,9 +37,10 @@ def copy_store(source: Store, target: Store, progress: Progress = no_progress) -
     """Bring everything of `source` into `target`, which is empty or an unfinished copy of it.
 
     Can be killed at any moment and started again. Raises DatabaseError where the target has
-    something else, or where the two differ in the end.
+    something else, where the two differ in the end, or where a time cannot be copied.
     """
     with source.snapshot() as there:
+        there.refuse_beyond()
         identity, columns, days = there.identity(), there.columns("readings"), days_of(there)
     with target.rewriting() as here:
         _begin(here, identity, columns)

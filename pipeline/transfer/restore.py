@@ -168,6 +168,6 @@ def _spans(records: Records) -> dict[str, tuple[datetime, datetime, int]]:
     found = {}
     for rig in records.rigs():
         extent = records.extent(Range(rig))
-        assert extent is not None
-        found[rig] = extent.first_timestamp, extent.last_timestamp, extent.records
+        if extent is not None:
+            found[rig] = extent.first_timestamp, extent.last_timestamp, extent.records
     return found

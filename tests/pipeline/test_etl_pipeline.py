@@ -19,6 +19,7 @@ from pipeline.settings import Settings, load_settings
 from pipeline.simulate import raw_csv, sample
 from pipeline.stores import open_store
 from pipeline.stores.base import Range
+from pipeline.timestamps import UTC_DATETIME
 from tests.conftest import DATA, ROOT
 
 HEADER = "timestamp,temperature,pressure,uptime"
@@ -155,8 +156,35 @@ def test_loading_a_frame_again_changes_nothing_but_the_ledger(
         ),
         pytest.param(
             lambda frame: frame.with_columns(pl.lit("2025-07-13").alias("timestamp")),
-            "column timestamp holds no times; pass the frame through transform_data",
+            "column timestamp holds no times with a zone; pass the frame through transform_data",
             id="text",
+        ),
+        pytest.param(
+            lambda frame: frame.with_columns(pl.col("timestamp").dt.replace_time_zone(None)),
+            "column timestamp holds no times with a zone; pass the frame through transform_data",
+            id="no zone",
+        ),
+        pytest.param(
+            lambda frame: frame.with_columns(timestamp=pl.lit(None, UTC_DATETIME)),
+            "a row has no time or no rig; pass the frame through transform_data",
+            id="no time",
+        ),
+        pytest.param(
+            lambda frame: frame.with_columns(rig=pl.lit(None, pl.String)),
+            "a row has no time or no rig; pass the frame through transform_data",
+            id="no rig",
+        ),
+        pytest.param(
+            lambda frame: pl.concat([frame, frame.tail(1)]),
+            "^the frame has a time twice; pass it through transform_data first$",
+            id="a time twice",
+        ),
+        pytest.param(
+            lambda frame: frame.with_columns(
+                timestamp=pl.Series([1, 2]).cast(pl.Datetime("ns", "UTC"))
+            ),
+            "^the frame has a time twice; pass it through transform_data first$",
+            id="two nanoseconds of one microsecond",
         ),
     ],
 )
@@ -166,6 +194,12 @@ def test_a_frame_that_was_not_transformed_is_refused(
     frame = transform_data(extract_data(str(path), kind="polars"))
     with pytest.raises(SourceError, match=message):
         load_data(change(frame))
+
+
+def test_a_time_of_two_rigs_is_not_twice(path: Path, settings: Settings) -> None:
+    frame = transform_data(extract_data(str(path), kind="polars"))
+    other = frame.with_columns(rig=pl.lit("other"))
+    assert load_data(pl.concat([frame, other])).accepted == 2 * len(frame)
 
 
 def test_a_frame_without_rig_belongs_to_the_configured_one(path: Path, settings: Settings) -> None:

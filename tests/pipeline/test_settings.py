@@ -327,3 +327,21 @@ def test_the_readme_has_a_row_for(name: str) -> None:
     row = re.search(rf"^\| `{name}` \| (?:none|`([^`]+)`) \| (.+) \|$", text, re.MULTILINE)
     assert row, f"no row | `{name}` | `default` | description | in README.md"
     assert (row[1] or "") == DEFAULTS[name]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://u:p@a:1,b:2/db", "u:p@/db?host=a%3A1&host=b%3A2"),
+        ("postgres://u@a,b/db?sslmode=require", "u@/db?host=a&host=b&sslmode=require"),
+        ("postgresql+psycopg://a:1,b,c:3", "?host=a%3A1&host=b&host=c%3A3"),
+        ("postgresql://u:p,q@a:1/d,b", "u:p%2Cq@a:1/d%2Cb"),
+    ],
+)
+def test_several_servers_are_written_as_libpq_has_them(url: str, expected: str, home: Path) -> None:
+    assert load_settings(database_url=url).database_url == f"postgresql+psycopg://{expected}"
+
+
+def test_a_port_of_several_servers_that_is_none(home: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^DATABASE_URL=.*: not allowed; allowed is sqlite:"):
+        load_settings(database_url="postgresql://a:x,b:5432/db")

@@ -3,20 +3,32 @@
 import socket
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where to cut: at the first text that this side sends, with it or without it delivered."""
+
+    sender: Literal["client", "server"]
+    text: bytes
+    delivered: bool = False
 
 
 class CuttingProxy:
     """Forwards connections to a port of this machine; a context manager.
 
     `cut_after` is how many bytes from clients it lets through; then it cuts every connection
-    that it has, once, and forwards the later ones without a limit.
+    that it has, once, and forwards the later ones without a limit. `cuts_at` are cuts to come,
+    one after the other.
     """
 
-    def __init__(self, port: int, cut_after: int) -> None:
+    def __init__(self, port: int, cut_after: int | None = None) -> None:
         self._target = port
-        self._left: int | None = cut_after
+        self._left = cut_after
+        self.cuts_at: list[Cut] = []
         self._open: list[socket.socket] = []
         self._lock = threading.Lock()
         self.cuts = 0
@@ -56,12 +68,21 @@ class CuttingProxy:
     def _forward(self, source: socket.socket, sink: socket.socket, counted: bool) -> None:
         with suppress(OSError):
             while data := source.recv(1 << 16):
-                if counted and self._is_too_much(len(data)):
+                cut = self._cut_at("client" if counted else "server", data)
+                if cut is not None and cut.delivered:
+                    sink.sendall(data)
+                if cut is not None or (counted and self._is_too_much(len(data))):
                     self.cuts += 1
                     self._cut()
                     return
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
+
+    def _cut_at(self, sender: str, data: bytes) -> Cut | None:
+        with self._lock:
+            if self.cuts_at and self.cuts_at[0].sender == sender and self.cuts_at[0].text in data:
+                return self.cuts_at.pop(0)
+        return None
 
     def _is_too_much(self, count: int) -> bool:
         with self._lock:

@@ -1,25 +1,30 @@
 """What the tests of the store share: each runs on every kind of database."""
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import polars as pl
 import pytest
 import sqlalchemy as sa
 
 from pipeline.etl_pipeline import run_etl
 from pipeline.rig import Rig
 from pipeline.settings import Settings, load_settings
+from pipeline.stores import Store, open_store
 from pipeline.summary import SourceSummary
 from pipeline.timestamps import to_microseconds
 
 HEADER = "timestamp,temperature,pressure,uptime"
 CLEAN = "".join(f"2025-07-13T00:{n:02}:00Z,{20 + n},1000,{n}\n" for n in range(5))
 DIRTY = "2025-07-13T00:30:00Z,x,1000,1\n\n2025-07-13T00:01:00Z,20,1000,1\n1,2\n,20,1000,1\n"
+
+NOW = datetime.now(UTC).replace(microsecond=0)
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 Load = Callable[..., SourceSummary]
@@ -74,6 +79,13 @@ def load(home: Path, rig: Rig) -> Load:
     return run
 
 
+@pytest.fixture
+def other_store(home: Path) -> Iterator[Store]:
+    """A store with connections of its own, which are left alone when a load closes its store."""
+    with closing(open_store(load_settings(database_pool_recycle_s=1000))) as opened:
+        yield opened
+
+
 def tables(sql: Sql, database_url: str) -> set[str]:
     """Names of the tables, without those that the database itself needs."""
     if database_url.startswith("sqlite"):
@@ -93,3 +105,43 @@ def to_sql(settings: Settings) -> ToSql:
             frame.to_sql(table, connection, **{"index": False, **options})
 
     return write
+
+
+def live(minute: int) -> pl.DataFrame:
+    """A reading that a live source sends."""
+    moment = NOW + timedelta(minutes=minute)
+    values = {"temperature": [30.0], "pressure": [1000.0], "uptime": [1.0]}
+    return pl.DataFrame({"timestamp": [moment], **values})
+
+
+def account(sql: Sql) -> None:
+    """The ledger has to equal the tables; by plain SQL, and as `db check` sees it."""
+    loads = sql(
+        "SELECT id, status, accepted, readings_replaced, rejected FROM sensor_data_loads ORDER BY 1"
+    )
+    stored = dict(sql("SELECT load_id, count(*) FROM sensor_data GROUP BY 1"))
+    rejects = dict(sql("SELECT load_id, count(*) FROM sensor_data_rejects GROUP BY 1"))
+    for number, status, accepted, replaced, rejected in loads:
+        gone = status == "superseded"
+        assert stored.pop(number, 0) == (0 if gone else accepted - replaced)
+        assert rejects.pop(number, 0) == (0 if gone else rejected)
+    assert stored == rejects == {}
+    with closing(open_store(load_settings())) as store:
+        assert store.check() == []
+
+
+def until(happened: Callable[[], object]) -> None:
+    """Wait for a state of the database or of another thread."""
+    deadline = time.monotonic() + 20
+    while not happened():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.01)
+
+
+def until_waiting(sql: Sql, lock: str) -> None:
+    """Wait until somebody waits for a lock of this kind in PostgreSQL: `advisory`, say."""
+    waiting = (
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+        " AND wait_event_type = 'Lock' AND wait_event = ?"
+    )
+    until(lambda: sql(waiting, lock))

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -25,36 +25,12 @@ from pipeline.stores.load import Load as StoreLoad
 from pipeline.streaming import LiveWriter
 from pipeline.transform import Transformed
 from tests.conftest import Command
-from tests.pipeline.stores.conftest import CLEAN, Load, Sql
+from tests.pipeline.stores.conftest import CLEAN, Load, Sql, account, live
 from tests.services.postgres import PostgresServer
 from tests.services.proxy import CuttingProxy
 
 POSTGRES = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-NOW = datetime.now(UTC).replace(microsecond=0)
-
-
-def live(minute: int) -> pl.DataFrame:
-    """A reading that a live source sends."""
-    moment = NOW + timedelta(minutes=minute)
-    values = {"temperature": [30.0], "pressure": [1000.0], "uptime": [1.0]}
-    return pl.DataFrame({"timestamp": [moment], **values})
-
-
-def account(sql: Sql) -> None:
-    """The ledger has to equal the tables; by plain SQL, and as `db check` sees it."""
-    loads = sql(
-        "SELECT id, status, accepted, readings_replaced, rejected FROM sensor_data_loads ORDER BY 1"
-    )
-    stored = dict(sql("SELECT load_id, count(*) FROM sensor_data GROUP BY 1"))
-    rejects = dict(sql("SELECT load_id, count(*) FROM sensor_data_rejects GROUP BY 1"))
-    for number, status, accepted, replaced, rejected in loads:
-        gone = status == "superseded"
-        assert stored.pop(number, 0) == (0 if gone else accepted - replaced)
-        assert rejects.pop(number, 0) == (0 if gone else rejected)
-    assert stored == rejects == {}
-    with closing(open_store(load_settings())) as store:
-        assert store.check() == []
 
 
 @pytest.mark.many_connections
@@ -190,29 +166,6 @@ def test_a_connection_that_is_cut_in_the_middle_of_a_copy(
         "SELECT accepted, rejected FROM sensor_data_loads WHERE source LIKE '%long.csv'"
     )
     assert accepted + rejected == 10_000
-    account(sql)
-
-
-@POSTGRES
-@pytest.mark.parametrize("committed", [True, False], ids=["after", "before"])
-def test_a_live_reading_whose_commit_nobody_has_confirmed_counts_once(
-    committed: bool, store: Store, rig: Rig, sql: Sql
-) -> None:
-    writer = LiveWriter(store, rig, "live")
-    lost = psycopg.OperationalError("the connection is lost")
-    commit = store._engine.dialect.do_commit  # type: ignore[attr-defined]
-    losses = [True]
-
-    def losing(connection: Any) -> None:
-        if losses and losses.pop():
-            (commit if committed else connection.rollback.__func__)(connection)
-            raise lost
-        commit(connection)
-
-    with patch.object(store._engine.dialect, "do_commit", losing):  # type: ignore[attr-defined]
-        writer.write(live(0))
-    assert sql("SELECT accepted, readings_replaced FROM sensor_data_loads") == [(1, 0)]
-    assert sql("SELECT count(*) FROM sensor_data_changes") == [(1,)]
     account(sql)
 
 

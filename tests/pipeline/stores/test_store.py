@@ -14,9 +14,8 @@ from pipeline.errors import RigError
 from pipeline.rig import Rig, parse_rig
 from pipeline.settings import Settings, default_rig_file, load_settings
 from pipeline.stores import Store, open_store
-from pipeline.stores.base import Range
 from pipeline.streaming import LiveWriter
-from tests.pipeline.stores.conftest import CLEAN, DIRTY, Load, Sql, tables
+from tests.pipeline.stores.conftest import CLEAN, DIRTY, Load, Sql
 
 START = datetime(2025, 7, 13, tzinfo=UTC)
 DEFAULT = default_rig_file().read_text()
@@ -268,37 +267,6 @@ def test_an_error_in_the_middle_of_a_load_leaves_nothing(load: Load, sql: Sql) -
     assert sql("SELECT count(*) FROM sensor_data") == [(5,)]
     assert sql("SELECT count(*) FROM sensor_data_loads") == [(1,)]
     assert sql("SELECT count(*) FROM sensor_data_rejects") == [(0,)]
-
-
-@pytest.mark.parametrize("name", ["order", "select", "_", "Table", "x" * 48])
-def test_every_name_is_quoted_everywhere(
-    name: str, load: Load, sql: Sql, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TABLE_NAME", name)
-    load(CLEAN + DIRTY)
-    load("2025-07-13T00:04:00Z,90,1000,4\n", "y.csv")
-    with closing(open_store(load_settings())) as store:
-        selection = Range("rig-1")
-        assert sum(len(frame) for frame in store.readings(selection)) == 5
-        kpis = store.kpis(selection)
-        assert kpis is not None
-        assert kpis["rejected_records"] == 4
-        assert store.summary(selection)["temperature"]["count"] == 5
-        assert store.alerts(selection, ["red", "yellow"], 10)["level"].to_list() == ["red"]
-        assert store.total_records() == 5
-    if database_url.startswith("sqlite"):
-        assert sql(f'SELECT count(*) FROM "{name}_readable"') == [(5,)]  # noqa: S608
-    assert tables(sql, database_url) == {
-        name, f"{name}_rigs", f"{name}_loads", f"{name}_rejects", f"{name}_changes",
-        f"{name}_migrations",
-        f"{name}_rollups",
-    }  # fmt: skip
-
-
-def test_channels_may_have_the_names_of_keywords(load: Load, sql: Sql) -> None:
-    keywords = parse_rig('name = "k"\n[channels.order]\n[channels.group]\nkind = "counter"', "test")
-    load("timestamp,order,group\n1,2,3\n", rig=keywords)
-    assert sql('SELECT "order", "group", order_alert FROM sensor_data') == [(2.0, 3.0, "normal")]
 
 
 def test_two_tables_share_a_database(load: Load, settings: Settings) -> None:
