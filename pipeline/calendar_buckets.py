@@ -1,6 +1,5 @@
 """Hours, days, weeks and months of a time zone, with all that changes of its clocks do to them."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -25,19 +24,8 @@ _SHORTEST = {
 }
 
 
-@dataclass(frozen=True)
-class Calendar:
-    """Buckets one after the other; `bounds` are their starts and the last one's end, in us."""
-
-    bounds: Integers
-
-    def group_of(self, times: Integers) -> Integers:
-        """The number of the bucket in which each time (in us) is."""
-        return np.searchsorted(self.bounds, times, side="right") - 1
-
-
-def calendar(first: datetime, last: datetime, bucket: str, zone: ZoneInfo) -> Calendar:
-    """The buckets from the one that holds `first` to the one that holds `last`.
+def calendar_bounds(first: datetime, last: datetime, bucket: str, zone: ZoneInfo) -> Integers:
+    """Bounds, in us, of the buckets from the one that holds `first` to the one that holds `last`.
 
     A day is a local day of 23 to 25 hours, a week begins on Monday. An hour in which the clock is
     changed ends there. Raises QueryError for more than 5,000.
@@ -62,7 +50,7 @@ def calendar(first: datetime, last: datetime, bucket: str, zone: ZoneInfo) -> Ca
     found = bounds[low : high + 1]
     if len(found) - 1 > MOST:
         raise _too_many(bucket)
-    return Calendar(found)
+    return found
 
 
 def _labels(local: pl.Series, bucket: str) -> Integers:

@@ -12,12 +12,14 @@ import sqlalchemy as sa
 from pipeline.database_errors import translated_errors
 from pipeline.kpis import Kpis
 from pipeline.rig import LEVELS, Rig
+from pipeline.rollups import Integers
 from pipeline.scoring import Moments
 from pipeline.stores.base import Change, Extent, Range, SourceIdentity, StoredRig, Trend
 from pipeline.stores.figures import Figures
 from pipeline.stores.rollup_state import RollupState, state_of, states
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of
+from pipeline.stores.statistics_queries import bucket_summaries
 from pipeline.stores.trend_queries import TrendQuery
 from pipeline.timestamps import UTC_DATETIME, from_microseconds, utc_times
 

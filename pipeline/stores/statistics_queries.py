@@ -1,7 +1,8 @@
-"""Figures of hours, days, weeks and months: each bucket's from roll-ups and, at its edges, readings."""
+"""Summaries of hours, days, weeks and months, from roll-ups and, at their edges, readings."""
 
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
@@ -22,10 +23,13 @@ def bucket_summaries(
     state: RollupState,
     channels: Sequence[str],
     bounds: Integers,
-    group_of: Callable[[Integers], Integers],
     readings: Readings,
 ) -> pl.DataFrame:
     """One summary for each `group` that has readings; bucket n is from bound n to bound n + 1."""
+
+    def group_of(times: Integers) -> Integers:
+        return np.searchsorted(bounds, times, side="right") - 1
+
     if not state.trusted:
         found = in_groups(readings(selection), channels, group_of, state.interval_s)
         return pl.concat([pl.DataFrame(schema=_schema(channels)), *found])
