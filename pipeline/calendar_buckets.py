@@ -47,7 +47,7 @@ def calendar_bounds(first: datetime, last: datetime, bucket: str, zone: ZoneInfo
     # From the last bound that is not after the first reading to the first one after the last.
     low = max(int(np.searchsorted(bounds, to_microseconds(first), side="right")) - 1, 0)
     high = int(np.searchsorted(bounds, to_microseconds(last), side="right"))
-    found = bounds[low : high + 1]
+    found: Integers = bounds[low : high + 1]
     if len(found) - 1 > MOST:
         raise _too_many(bucket)
     return found

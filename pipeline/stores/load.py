@@ -79,6 +79,7 @@ class Load:
 
     def _noted(self, frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         """The same frames; remembers what each rig got."""
+        self._rollups.begin()
         for frame in frames:
             name, (first, last, rows) = frame["rig"][0], span(frame)
             known = self._touched.get(name, (first, last, 0))

@@ -45,12 +45,14 @@ class LoadRollups:
         self._states: dict[str, RollupState | None] = {}
         self._made: defaultdict[tuple[str, int], _Made] = defaultdict(_Made)
 
+    def begin(self) -> None:
+        """Look at what is there: while readings pass by the connection cannot be asked."""
+        self._states = {rig: self._expected(rig) for rig in self._incoming.spans}
+
     def add(self, readings: pl.DataFrame) -> None:
         """Sum up scored readings of one rig."""
         rig = readings["rig"][0]
-        if rig not in self._states:
-            self._states[rig] = self._expected(rig)
-        state = self._states[rig]
+        state = self._states.get(rig)
         if state is None or not state.levels:
             return
         if not readings["timestamp"].is_sorted():
