@@ -192,5 +192,15 @@ def nothing_in(stored: StoredRig, selection: Range) -> NothingFoundError:
     )
 
 
+def question(asked: Filter, selection: Range) -> dict[str, Any]:
+    """What was asked, for the answer."""
+    return {
+        "rig": selection.rig,
+        "date_filter": asked.date,
+        "start": selection.start,
+        "end": selection.end,
+    }
+
+
 def json_response(body: bytes) -> Response:
     return Response(body, media_type="application/json")

@@ -11,10 +11,10 @@ from dashboard import models
 from dashboard.answers import (
     Context,
     ContextDependency,
-    Filter,
     FilterDependency,
     json_response,
     nothing_in,
+    question,
     to_json,
 )
 from dashboard.live import Live
@@ -23,7 +23,7 @@ from pipeline import __version__
 from pipeline.episodes import episodes
 from pipeline.errors import DatabaseError
 from pipeline.rig import Channel
-from pipeline.stores.base import Range, StoredRig
+from pipeline.stores.base import StoredRig
 from pipeline.trends import every_reading, red_marks, thinned
 
 router = APIRouter(prefix="/api", tags=["readings"], responses=documented(400, 404, 503))
@@ -51,7 +51,7 @@ def kpis(asked: FilterDependency, context: ContextDependency) -> Response:
         found = context.store.kpis(selection)
         if found is None:
             raise nothing_in(stored, selection)
-        return {**_question(asked, selection), **found, "timestamp": datetime.now(UTC)}
+        return {**question(asked, selection), **found, "timestamp": datetime.now(UTC)}
 
     return json_response(context.answers.get(("kpis", asked), build))
 
@@ -75,7 +75,7 @@ def trends(asked: FilterDependency, context: ContextDependency, points: Points =
                 "red_count": found.red_counts.get(channel.name, 0),
             }
         return {
-            **_question(asked, selection),
+            **question(asked, selection),
             **series,
             "record_count": found.records,
             "gap_count": found.gap_count,
@@ -97,7 +97,7 @@ def summary(asked: FilterDependency, context: ContextDependency) -> Response:
             raise nothing_in(stored, selection)
         found = context.store.summary(selection)
         return {
-            **_question(asked, selection),
+            **question(asked, selection),
             "record_count": extent.records,
             "channels": {
                 channel.name: {
@@ -134,7 +134,7 @@ def alerts(
         totals = {"red": found["alert_count"], "yellow": found["warning_count"]}
         total = sum(totals[each] for each in levels)
         return {
-            **_question(asked, selection),
+            **question(asked, selection),
             "total_red": totals["red"],
             "total_yellow": totals["yellow"],
             "alerts": [asdict(episode) for episode in listed[:limit]],
@@ -204,15 +204,6 @@ def _health(context: Context) -> dict[str, Any]:
         "rows": context.store.total_records(),
         "last_reading": max(last, default=None),
         "version": __version__,
-    }
-
-
-def _question(asked: Filter, selection: Range) -> dict[str, Any]:
-    return {
-        "rig": selection.rig,
-        "date_filter": asked.date,
-        "start": selection.start,
-        "end": selection.end,
     }
 
 

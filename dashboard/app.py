@@ -15,7 +15,7 @@ from anyio.to_thread import run_sync
 from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
-from dashboard import api, exports, live, pages, problems
+from dashboard import api, buckets, exports, live, pages, problems
 from dashboard.answers import Answers, Context
 from pipeline import __version__
 from pipeline.errors import SettingsError, SmartSensorError
@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.live = live.Live(context)
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     problems.install(app)
-    for router in (api.router, exports.router, live.router):
+    for router in (api.router, buckets.router, exports.router, live.router):
         app.include_router(router)
     app.mount("/static", pages.StaticPages(directory=pages.STATIC), name="static")
     return app

@@ -208,6 +208,38 @@ class SummaryModel(Filtered):
     channels: dict[str, ChannelSummary]
 
 
+class ChannelStatistics(BaseModel):
+    """Figures of one channel in one bucket; null where it has no value."""
+
+    count: Count = Field(examples=[3600])
+    mean: Value
+    standard_deviation: Value = Field(description="Sample (n - 1).", examples=[11.3])
+    minimum: Value = Field(examples=[28.6])
+    minimum_at: OptionalTime
+    maximum: Value = Field(examples=[84.3])
+    maximum_at: OptionalTime
+    alert_count: Count
+    warning_count: Count
+
+
+class BucketModel(BaseModel):
+    """One bucket."""
+
+    start: Time
+    end: Time = Field(description="The first moment of the next one.")
+    hours: float = Field(description="23 to 25 of a local day.", examples=[24.0])
+    record_count: Count = Field(examples=[86400])
+    channels: dict[str, ChannelStatistics]
+
+
+class Statistics(Filtered):
+    bucket: str = Field(examples=["1d"])
+    time_zone: str = Field(examples=["Europe/Berlin"])
+    buckets: list[BucketModel] = Field(
+        description="All from the first reading to the last, those without readings, too."
+    )
+
+
 class AlertModel(BaseModel):
     """Consecutive readings of one channel at one level."""
 

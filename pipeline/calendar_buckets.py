@@ -8,9 +8,8 @@ import polars as pl
 
 from pipeline.errors import QueryError
 from pipeline.rollups import Integers
-from pipeline.timestamps import UTC_DATETIME, to_microseconds
+from pipeline.timestamps import to_microseconds
 
-BUCKETS = ("15m", "1h", "6h", "1d", "1w", "1mo")
 # Every offset of a zone, and so every beginning of a local hour, is a multiple of this.
 _STEP_US = 15 * 60 * 1_000_000
 MOST = 5_000
@@ -80,15 +79,4 @@ def _too_many(bucket: str) -> QueryError:
     return QueryError(
         f"bucket={bucket!r} makes more than {MOST:,} buckets of this range; "
         "take longer ones or a shorter range"
-    )
-
-
-def local_starts(bounds: Integers, zone: ZoneInfo) -> pl.Series:
-    """The starts of buckets as times of the zone."""
-    return (
-        pl.Series("start", bounds[:-1])
-        .cast(pl.Datetime("us"))
-        .dt.replace_time_zone("UTC")
-        .cast(UTC_DATETIME)
-        .dt.convert_time_zone(zone.key)
     )

@@ -16,6 +16,7 @@ from pipeline.rollups import Integers
 from pipeline.scoring import Moments
 from pipeline.stores.base import Change, Extent, Range, SourceIdentity, StoredRig, Trend
 from pipeline.stores.figures import Figures
+from pipeline.stores.rollup_queries import extent_of
 from pipeline.stores.rollup_state import RollupState, state_of, states
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of
@@ -75,21 +76,26 @@ class Questions:
     def rigs(self, counted: bool = True) -> list[StoredRig]:
         rigs = self._schema.rigs
         with self._reading() as connection:
+            known = states(connection, self._schema)
             rows = connection.execute(sa.select(rigs).order_by(rigs.c.name)).all()
-            return [self._stored_rig(connection, row, counted) for row in rows]
+            return [self._stored_rig(connection, row, known[row.name], counted) for row in rows]
 
     def total_records(self) -> int:
         with self._reading() as connection:
+            known = states(connection, self._schema)
+            if known and all(state.trusted for state in known.values()):
+                found = (
+                    extent_of(connection, self._schema, Range(rig), state)
+                    for rig, state in known.items()
+                )
+                return sum(extent.records for extent in found if extent)
             count = sa.select(sa.func.count()).select_from(self._schema.readings)
             return connection.scalar(count) or 0
 
     def extent(self, selection: Range) -> Extent | None:
-        table = self._schema.readings
-        timestamp = table.c.timestamp
-        query = sa.select(sa.func.count(), sa.func.min(timestamp), sa.func.max(timestamp))
         with self._reading() as connection:
-            count, first, last = connection.execute(query.where(*within(table, selection))).one()
-        return Extent(count, first, last) if count else None
+            state = state_of(connection, self._schema, selection.rig) or RollupState()
+            return extent_of(connection, self._schema, selection, state)
 
     def readings(self, selection: Range) -> Iterator[pl.DataFrame]:
         with self._reading() as connection:
@@ -237,21 +243,37 @@ class Questions:
         row = connection.execute(query).first()
         return (Rig.model_validate(json.loads(row.definition)), row.interval_s) if row else None
 
-    def _stored_rig(self, connection: sa.Connection, row: sa.Row[Any], counted: bool) -> StoredRig:
-        timestamp = self._schema.readings.c.timestamp
-        mine = within(self._schema.readings, Range(row.name))
-        # Two look-ups at the ends of the key; min and max in one query would read it all.
-        one = sa.select(timestamp).where(*mine).limit(1)
-        first = connection.scalar(one.order_by(timestamp))
-        last = connection.scalar(one.order_by(timestamp.desc()))
-        count = sa.select(sa.func.count()).where(*mine)
+    def _stored_rig(
+        self, connection: sa.Connection, row: sa.Row[Any], state: RollupState, counted: bool
+    ) -> StoredRig:
+        extent = self._ends(connection, row.name, state)
+        if counted:
+            extent = extent_of(connection, self._schema, Range(row.name), state)
         return StoredRig(
             Rig.model_validate(json.loads(row.definition)),
             row.interval_s,
-            (connection.scalar(count) or 0) if counted else None,
-            first,
-            last,
+            (extent.records if extent else 0) if counted else None,
+            extent.first_timestamp if extent else None,
+            extent.last_timestamp if extent else None,
         )
+
+    def _ends(self, connection: sa.Connection, rig: str, state: RollupState) -> Extent | None:
+        """The first and last reading of a rig, by two look-ups at the ends of a key."""
+        first_time = last_time = time = self._schema.readings.c.timestamp
+        mine = within(self._schema.readings, Range(rig))
+        if state.trusted:
+            # Readings may have been pruned.
+            rollups = self._schema.rollups.c
+            first_time, last_time, time = (
+                rollups.first_timestamp,
+                rollups.last_timestamp,
+                rollups.bucket,
+            )
+            mine = [rollups.rig == rig, rollups.level_s == state.levels[-1]]
+        first = connection.scalar(sa.select(first_time).where(*mine).order_by(time).limit(1))
+        newest = sa.select(last_time).where(*mine).order_by(time.desc()).limit(1)
+        last = connection.scalar(newest)
+        return None if first is None or last is None else Extent(0, first, last)
 
 
 _ALERT_SCHEMA: dict[str, Any] = {

@@ -17,12 +17,19 @@ from pipeline.rollups import (
     of_readings,
     summary_schema,
 )
-from pipeline.stores.base import Range
+from pipeline.stores.base import Extent, Range
 from pipeline.stores.frames import as_stored, fetched
 from pipeline.stores.rollup_state import RAW, RollupState
-from pipeline.stores.schema import Schema
+from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of
-from pipeline.timestamps import EARLIEST, LATEST, UTC_DATETIME, nearest_moment, to_microseconds
+from pipeline.timestamps import (
+    EARLIEST,
+    LATEST,
+    UTC_DATETIME,
+    from_microseconds,
+    nearest_moment,
+    to_microseconds,
+)
 
 
 @dataclass(frozen=True)
@@ -147,6 +154,22 @@ class RangeSummaries:
         return in_pieces(
             self._connection, table, columns, table.c.bucket, self._rig, pieces, is_at_level
         )
+
+
+def extent_of(
+    connection: sa.Connection, schema: Schema, selection: Range, state: RollupState
+) -> Extent | None:
+    """Number of readings of a range, and the first and last; None for none."""
+    if state.trusted:
+        parts = RangeSummaries(connection, schema, selection.rig, state, []).parts(selection)
+        if parts is None:
+            return None
+        ends = int(parts["first_timestamp"][0]), int(parts["last_timestamp"][-1])
+        return Extent(int(parts["readings"].sum()), *map(from_microseconds, ends))
+    time = schema.readings.c.timestamp
+    query = sa.select(sa.func.count(), sa.func.min(time), sa.func.max(time))
+    found = connection.execute(query.where(*within(schema.readings, selection))).one()
+    return Extent(*found) if found[0] else None
 
 
 def in_pieces(

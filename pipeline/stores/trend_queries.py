@@ -12,10 +12,10 @@ from pipeline.kpis import GAP_FACTOR
 from pipeline.rig import Rig
 from pipeline.rollups import SECOND, Integers, Parts, in_buckets, merged
 from pipeline.stores.base import Range, Trend
-from pipeline.stores.rollup_queries import Piece, RangeSummaries, in_pieces
+from pipeline.stores.rollup_queries import Piece, RangeSummaries, extent_of, in_pieces
 from pipeline.stores.rollup_state import RAW, RollupState
 from pipeline.stores.rollups import stretches
-from pipeline.stores.schema import Schema, within
+from pipeline.stores.schema import Schema
 from pipeline.timestamps import EARLIEST, LATEST, UTC_DATETIME, to_microseconds, utc_times
 
 # A chart of so many buckets may read so many times as many rows.
@@ -58,10 +58,11 @@ class TrendQuery:
 
     def trend(self, selection: Range, points: int) -> Trend | None:
         """All readings, where there are no more than `points`; else as many buckets at most."""
-        extent = self.extent(selection)
+        extent = extent_of(self._connection, self._schema, selection, self._state)
         if extent is None:
             return None
-        records, first, last = extent
+        records = extent.records
+        first, last = map(to_microseconds, (extent.first_timestamp, extent.last_timestamp))
         raw_from = self._state.raw_from()
         pruned = raw_from is not None and first < raw_from
         if records <= points and not pruned:
@@ -72,22 +73,6 @@ class TrendQuery:
         if self._state.trusted and (pruned or records > _ROWS_A_BUCKET * points):
             return self._from_rollups(selection, records, span, width, points)
         return self._from_readings(selection, records, width)
-
-    def extent(self, selection: Range) -> tuple[int, int, int] | None:
-        """Number of readings of a range, and the times of its first and last."""
-        if self._state.trusted:
-            parts = self._summaries([]).parts(selection)
-            if parts is None:
-                return None
-            ends = parts["first_timestamp"][0], parts["last_timestamp"][-1]
-            return int(parts["readings"].sum()), int(ends[0]), int(ends[1])
-        readings = self._schema.readings
-        time = readings.c.timestamp
-        query = sa.select(sa.func.count(), sa.func.min(time), sa.func.max(time))
-        count, first, last = self._connection.execute(
-            query.where(*within(readings, selection))
-        ).one()
-        return (count, to_microseconds(first), to_microseconds(last)) if count else None
 
     def _every_reading(self, selection: Range, records: int) -> Trend:
         frames = self._readings(selection)
