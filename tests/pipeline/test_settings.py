@@ -36,6 +36,7 @@ DEFAULTS = {
     "Z_SCORE_THRESHOLD_PRESSURE": "2.5",
     "OUTLIERS": "flag",
     "RETENTION": "",
+    "RETENTION_ROLLUPS": "",
     "LOG_LEVEL": "INFO",
 }
 
@@ -96,6 +97,11 @@ def test_default_paths_are_relative_to_the_project(empty_home: Path) -> None:
             "90",
             "empty, or a whole number of hours, days, weeks or years of 365 days, such as "
             "12h, 90d, 2w or 1y",
+        ),
+        (
+            "RETENTION_ROLLUPS",
+            "1min:2y,10s:1y",
+            "empty, or a list such as 10s:1y,1min:2y of levels (1s, 10s, 1min, 15min) and ages",
         ),
         ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING or ERROR"),
     ],
