@@ -76,11 +76,10 @@ class RollupUpkeep:
 
     def _begin(self, rig: str, state: RollupState, extent: tuple[int, int] | None) -> RollupState:
         """From here on nobody trusts them, until the end."""
-        for level, source in zip(LEVELS_S, (RAW, *LEVELS_S), strict=False):
-            kept_from = state.kept_from.get(source)
-            self._rollups.remove(
-                rig, level, None if kept_from is None else from_microseconds(kept_from)
-            )
+        raw_from = state.raw_from()
+        start = None if raw_from is None else from_microseconds(raw_from)
+        for level in LEVELS_S:
+            self._rollups.remove(rig, level, start)
         state = replace(state, rebuilt_to=extent[0] if extent else 0)
         keep_state(self._connection, self._schema, rig, state)
         return state

@@ -55,11 +55,11 @@ class Rollups:
             source = level
 
     def make_all(self, rig: str, state: RollupState) -> None:
-        """Make all summaries of a rig anew, as far back as what they are made of is there."""
+        """Make all summaries of a rig anew, as far back as its readings are there."""
         source = None
+        raw_from = state.raw_from()
+        start = None if raw_from is None else from_microseconds(raw_from)
         for level in LEVELS_S:
-            kept_from = state.kept_from.get(source or 0)
-            start = None if kept_from is None else from_microseconds(kept_from)
             self.remove(rig, level, start)
             if level in state.levels:
                 self.write_anew(rig, state, level, source, start, None)
