@@ -35,8 +35,8 @@ Points = Annotated[
     Query(
         ge=10,
         le=10_000,
-        description="With more readings than this the answer is thinned: to as many buckets, "
-        "with up to four readings a channel each.",
+        description="With more than four times as many readings the answer is thinned: to as many "
+        "buckets, with up to four readings a channel each.",
     ),
 ]
 Limit = Annotated[int, Query(ge=1, le=1_000, description="At most so many entries.")]

@@ -18,9 +18,12 @@ from pipeline.stores.rollups import stretches
 from pipeline.stores.schema import Schema, within
 from pipeline.timestamps import FIRST, LAST, UTC_DATETIME, to_microseconds, utc_times
 
+# Of a bucket four readings a channel may be shown: fewer than that need no buckets.
+_SHOWN_A_BUCKET = 4
 # A chart of so many buckets may read so many times as many rows.
 _ROWS_A_BUCKET = 6
-# Of more, the gaps that are inside of a bucket are only counted; of red readings the newest stay.
+# Of more, the gaps that are inside of a bucket are only counted; of a channel's red readings the
+# newest stay.
 MOST_GAPS = 100
 MOST_RED = 100
 
@@ -57,14 +60,14 @@ class TrendQuery:
         self._channels = [channel.name for channel in rig.channels]
 
     def trend(self, selection: Range, points: int) -> Trend | None:
-        """All readings, where there are no more than `points`; else as many buckets at most."""
+        """All readings, if it is four a bucket or less; else as many buckets at most."""
         extent = self.extent(selection)
         if extent is None:
             return None
         records, first, last = extent
         raw_from = self._state.raw_from()
         pruned = raw_from is not None and first < raw_from
-        if records <= points and not pruned:
+        if records <= _SHOWN_A_BUCKET * points and not pruned:
             return self._every_reading(selection, records)
         span = last - first + 1
         # The first and the last bucket may begin before the range, and end after it.
@@ -164,7 +167,7 @@ class TrendQuery:
         return _silences(first, last, belongs, self._interval_us), holding
 
     def _red(self, selection: Range) -> pl.DataFrame:
-        """The newest red readings, found by way of the buckets that have any."""
+        """The newest red readings of each channel, by way of the buckets that have any."""
         start = to_microseconds(selection.start or FIRST)
         end = to_microseconds(selection.end or LAST)
         ranges = [(start, end)]
@@ -175,15 +178,16 @@ class TrendQuery:
             # With the bucket in which a range begins.
             pieces = [Piece(level, a // width * width, b) for a, b in ranges]
             found = self._summaries(scored).stored(pieces, columns)
-            red = found.filter(pl.any_horizontal(pl.col(list(columns)[1:]) > 0)).sort("bucket")
-            numbers = red["bucket"].tail(MOST_RED).to_physical().to_numpy() // width
+            found = found.sort("bucket")
+            red = [found.filter(pl.col(f"{name}_red") > 0).tail(MOST_RED) for name in scored]
+            buckets = pl.concat(red)["bucket"].unique().sort().to_physical().to_numpy()
             ranges = [
                 (max(first * width, start), min((last + 1) * width, end))
-                for first, last in stretches(numbers)
+                for first, last in stretches(buckets // width)
             ]
         inside = [Piece(RAW, *each) for each in ranges]
         found = red_readings(self._connection, self._schema, self._rig, inside)
-        return found.sort("timestamp").tail(MOST_RED)
+        return _newest(found)
 
 
 class _Spans(NamedTuple):
@@ -231,7 +235,7 @@ class _Passing:
         red = red_of(frame, self._rig)
         for channel, count in red.group_by("channel").len().iter_rows():
             self.red_counts[channel] += count
-        self._red = [pl.concat([*self._red, red]).tail(MOST_RED)]
+        self._red = [_newest(pl.concat([*self._red, red]))]
 
     @property
     def gaps(self) -> pl.DataFrame:
@@ -256,6 +260,12 @@ def red_of(frame: pl.DataFrame, rig: Rig) -> pl.DataFrame:
             )
         )
     return pl.concat(found).sort("timestamp", maintain_order=True)
+
+
+def _newest(red: pl.DataFrame) -> pl.DataFrame:
+    """The last red readings of each channel; they are in order of time."""
+    newer = pl.int_range(pl.len()).reverse().over("channel")
+    return red.filter(newer < MOST_RED)
 
 
 def red_readings(
