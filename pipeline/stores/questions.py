@@ -17,7 +17,7 @@ from pipeline.stores.figures import Figures
 from pipeline.stores.rollup_state import RollupState, state_of
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of
-from pipeline.stores.trend_queries import TrendQuery
+from pipeline.stores.trend_queries import FromReadings, TrendQuery
 from pipeline.timestamps import UTC_DATETIME, utc_times
 
 ROWS_AT_ONCE = 50_000
@@ -118,8 +118,9 @@ class Questions:
                 return None
             rig, interval_s = stored
             state = state_of(connection, self._schema, selection.rig) or RollupState()
-            query = TrendQuery(connection, self._schema, rig, interval_s, state, self.readings)
-            return query.trend(selection, points)
+            query = TrendQuery(connection, self._schema, rig, interval_s, state)
+            found = query.trend(selection, points)
+        return found.of(self.readings(selection)) if isinstance(found, FromReadings) else found
 
     def summary(self, selection: Range) -> dict[str, dict[str, Any]]:
         with self._reading() as connection:

@@ -1,6 +1,7 @@
 """A range as so many buckets: enough for a chart, its extremes, gaps and red readings exact."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -35,11 +36,38 @@ RED = {
     "zscore": pl.Float64(),
 }
 
-Readings = Callable[[Range], Iterator[pl.DataFrame]]
+
+@dataclass(frozen=True)
+class FromReadings:
+    """A trend that readings make up: all of them, or buckets of so many microseconds."""
+
+    rig: Rig
+    interval_s: float | None
+    width: int | None
+
+    def of(self, frames: Iterable[pl.DataFrame]) -> Trend | None:
+        """The trend of frames in time order; None where there are no readings."""
+        found = _Passing(self.rig, round((self.interval_s or 0) * SECOND))
+        rows = found.watched(frames)
+        if self.width is not None:
+            channels = [channel.name for channel in self.rig.channels]
+            rows = in_buckets(rows, channels, self.width, self.interval_s)
+        collected = list(rows)
+        if not collected:
+            return None
+        return Trend(
+            found.records,
+            self.width and self.width / SECOND,
+            pl.concat(collected),
+            found.gaps,
+            len(found.gaps),
+            found.red,
+            found.red_counts,
+        )
 
 
 class TrendQuery:
-    """Answers for one rig, on one connection; `readings` gives its readings in time order."""
+    """Answers for one rig, on one connection."""
 
     def __init__(
         self,
@@ -48,7 +76,6 @@ class TrendQuery:
         rig: Rig,
         interval_s: float | None,
         state: RollupState,
-        readings: Readings,
     ) -> None:
         self._connection = connection
         self._schema = schema
@@ -56,11 +83,14 @@ class TrendQuery:
         self._interval_s = interval_s
         self._interval_us = round((interval_s or 0) * SECOND)
         self._state = state
-        self._readings = readings
         self._channels = [channel.name for channel in rig.channels]
 
-    def trend(self, selection: Range, points: int) -> Trend | None:
-        """All readings, if it is four a bucket or less; else as many buckets at most."""
+    def trend(self, selection: Range, points: int) -> Trend | FromReadings | None:
+        """All readings, if it is four a bucket or less; else as many buckets at most.
+
+        Where it takes the readings it says what to make of them: they are read when this
+        connection has been given back, as they may come on one of their own.
+        """
         extent = self.extent(selection)
         if extent is None:
             return None
@@ -68,13 +98,13 @@ class TrendQuery:
         raw_from = self._state.raw_from()
         pruned = raw_from is not None and first < raw_from
         if records <= _SHOWN_A_BUCKET * points and not pruned:
-            return self._every_reading(selection, records)
+            return FromReadings(self._rig, self._interval_s, None)
         span = last - first + 1
         # The first and the last bucket may begin before the range, and end after it.
         width = -(-span // (points - 1))
         if self._state.trusted and (pruned or records > _ROWS_A_BUCKET * points):
             return self._from_rollups(selection, records, span, width, points)
-        return self._from_readings(selection, records, width)
+        return FromReadings(self._rig, self._interval_s, width)
 
     def extent(self, selection: Range) -> tuple[int, int, int] | None:
         """Number of readings of a range, and the times of its first and last."""
@@ -91,19 +121,6 @@ class TrendQuery:
             query.where(*within(readings, selection))
         ).one()
         return (count, to_microseconds(first), to_microseconds(last)) if count else None
-
-    def _every_reading(self, selection: Range, records: int) -> Trend:
-        frames = self._readings(selection)
-        found = _Passing(self._rig, self._interval_us)
-        rows = pl.concat(list(found.watched(frames)))
-        return Trend(records, None, rows, found.gaps, len(found.gaps), found.red, found.red_counts)
-
-    def _from_readings(self, selection: Range, records: int, width: int) -> Trend:
-        found = _Passing(self._rig, self._interval_us)
-        frames = found.watched(self._readings(selection))
-        buckets = pl.concat(in_buckets(frames, self._channels, width, self._interval_s))
-        gaps = found.gaps
-        return Trend(records, width / SECOND, buckets, gaps, len(gaps), found.red, found.red_counts)
 
     def _from_rollups(
         self, selection: Range, records: int, span: int, width: int, points: int
@@ -146,9 +163,11 @@ class TrendQuery:
 
     def _gaps_in(self, spans: "_Spans", shorter: int) -> tuple[pl.DataFrame, "_Spans"]:
         """Silences between the parts of buckets, and those of the parts that hold more."""
+        width = shorter * SECOND or 1
+        ends = spans.first_timestamp.tolist(), spans.last_timestamp.tolist()
         pieces = [
-            Piece(shorter, start // (shorter * SECOND or 1) * (shorter * SECOND or 1), end + 1)
-            for start, end in zip(spans.first_timestamp, spans.last_timestamp, strict=True)
+            Piece(shorter, start // width * width, end + 1)
+            for start, end in zip(*ends, strict=True)
         ]
         summaries = self._summaries([])
         if shorter == RAW:
@@ -216,6 +235,7 @@ class _Passing:
         self._rig = rig
         self._interval_us = interval_us
         self._last: int | None = None
+        self.records = 0
         self._gaps: list[pl.DataFrame] = [pl.DataFrame(schema=GAPS)]
         self._red: list[pl.DataFrame] = [pl.DataFrame(schema=RED)]
         self.red_counts = {channel.name: 0 for channel in rig.scored_channels}
@@ -232,6 +252,7 @@ class _Passing:
         one = np.zeros(len(known), np.int64)
         self._gaps.append(_silences(known, known, one, self._interval_us))
         self._last = int(times[-1])
+        self.records += len(frame)
         red = red_of(frame, self._rig)
         for channel, count in red.group_by("channel").len().iter_rows():
             self.red_counts[channel] += count
