@@ -155,7 +155,7 @@ class TrendQuery:
             return found[0], count
         levels = (RAW, *self._state.levels)
         holding = _Spans(*(parts[name][parts["gaps"] > 0] for name in _Spans._fields))
-        for level, shorter in reversed(list(pairwise(levels))):
+        for shorter, level in reversed(list(pairwise(levels))):
             silences, children = self._gaps_in(holding.of(level), shorter)
             found.append(silences)
             holding = holding.joined(children)
