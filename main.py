@@ -197,16 +197,24 @@ function showTiles(k) {
   );
 }
 
-function draw(id, timestamps, series, limits) {
+function pointsOf({ timestamps, values, levels, red }) {
+  const points = new Map(timestamps.map((text, i) =>
+    [Date.parse(text), { y: values[i], level: levels?.[i] }]));
+  red.timestamps.forEach((text, i) =>
+    points.set(Date.parse(text), { y: red.values[i], level: "red" }));
+  return [...points].map(([x, point]) => ({ x, ...point })).sort((a, b) => a.x - b.x);
+}
+
+function draw(id, points, limits) {
   const line = colour(`--${id}`), red = colour("--red");
   const grid = { color: colour("--line") };
   const ticks = { color: colour("--muted"), maxRotation: 0, autoSkipPadding: 24 };
-  const paint = series.levels.map((level) => (MARKS[level] ? colour(`--${level}`) : line));
+  const paint = points.map(({ level }) => (MARKS[level] ? colour(`--${level}`) : line));
   const dataset = {
-    data: timestamps.map((text, i) => ({ x: Date.parse(text), y: series.values[i] })),
+    data: points,
     borderColor: line, borderWidth: 1.5, tension: 0, spanGaps: false,
-    pointStyle: series.levels.map((level) => MARKS[level]?.[0] ?? "circle"),
-    pointRadius: series.levels.map((level) => MARKS[level]?.[1] ?? 0),
+    pointStyle: points.map(({ level }) => MARKS[level]?.[0] ?? "circle"),
+    pointRadius: points.map(({ level }) => MARKS[level]?.[1] ?? 0),
     pointBackgroundColor: paint, pointBorderColor: paint,
   };
   const annotations = Object.values(limits).filter((value) => value !== null).map((value) => ({
@@ -246,7 +254,7 @@ async function refresh() {
     showTiles(kpis);
     if (!window.Chart) throw new Error("The charts are not built. Run: make charts");
     for (const channel of rig.channels.filter((each) => $(each.name) && each.scored)) {
-      draw(channel.name, trends.timestamps, trends.channels[channel.name], channel.limits);
+      draw(channel.name, pointsOf(trends.channels[channel.name]), channel.limits);
     }
     $("problem").hidden = true;
     document.body.dataset.state = "ready";

@@ -24,8 +24,8 @@ from benchmarks.backends import TABLE
 RIG = "rig-1"
 _REPEATS = 5
 _LONGEST_S = 20.0
-# How many points a chart asks for.
-_POINTS = 4_000
+# How many buckets a chart asks for, of at most four readings each.
+_POINTS = 1_000
 
 Answer = dict[str, Any]
 
@@ -48,10 +48,10 @@ class Ours:
         from pipeline.settings import load_settings
         from pipeline.stores import open_store
         from pipeline.stores.base import Range
-        from pipeline.trends import trend_rows, trend_series
+        from pipeline.trends import every_reading, thinned
 
         self._open, self._settings, self._new_range = open_store, load_settings(), Range
-        self._rows, self._series, self._json = trend_rows, trend_series, to_json
+        self._every, self._thinned, self._json = every_reading, thinned, to_json
         self._csv = _csv  # what /api/download sends
 
     def open(self) -> None:
@@ -71,17 +71,14 @@ class Ours:
     def trend(self, asked: Asked) -> Answer:
         selection = self._range(asked)
         (stored,) = self._store.rigs(counted=False)
-        extent = self._store.extent(selection)
-        assert extent is not None
-        bucket_s = None
-        if extent.records > _POINTS:
-            span = extent.last_timestamp - extent.first_timestamp
-            bucket_s = 4 * span.total_seconds() / _POINTS
-        readings = self._store.readings(selection)
-        rows = self._rows(readings, stored.rig, stored.interval_s, bucket_s)
-        series = self._series(rows, stored.rig, stored.interval_s)
+        found = self._store.trend(selection, _POINTS)
+        assert found is not None
+        if found.bucket_s is None:
+            series = self._every(found.rows, stored.rig, found.gaps)
+        else:
+            series = self._thinned(found.rows, found.bucket_s, stored.rig, found.gaps)
         self._json(series)
-        values = [value for value in series["temperatures"] if value is not None]
+        values = [v for v in series["channels"]["temperature"]["values"] if v is not None]
         return {"lowest": min(values), "highest": max(values)}
 
     def latest(self, asked: Asked) -> Answer:
@@ -140,10 +137,10 @@ class Usual:
 
     def trend(self, asked: Asked) -> Answer:
         frame = self._read(asked)
-        if len(frame) > _POINTS:
+        if len(frame) > 4 * _POINTS:
             span = frame["timestamp"].iloc[-1] - frame["timestamp"].iloc[0]
             numbers = frame.set_index("timestamp").select_dtypes("number")
-            stretches = numbers.resample(4 * span / _POINTS).agg(["min", "max"])
+            stretches = numbers.resample(span / _POINTS).agg(["min", "max"])
             stretches.columns = ["_".join(name) for name in stretches.columns]
             stretches.reset_index().to_json(orient="split", date_format="iso")
         else:

@@ -153,6 +153,10 @@ class Series(BaseModel):
         description="Red readings in the range; more than are in `red` where they are many.",
         examples=[1],
     )
+    red_buckets: list[str] | None = Field(
+        description="When downsampled, the starts of all buckets that have red readings.",
+        examples=[["2025-07-13T00:00:00Z"]],
+    )
 
 
 class Trends(Filtered):

@@ -32,6 +32,7 @@ def every_reading(readings: pl.DataFrame, rig: Rig, gaps: pl.DataFrame) -> dict[
             "values": whole[channel.name].to_list(),
             "zscores": _list(whole, channel.zscore_column),
             "levels": _list(whole, channel.alert_column),
+            "red_buckets": None,
         }
         for channel in rig.channels
         if channel.name in whole.columns
@@ -62,6 +63,7 @@ def thinned(buckets: pl.DataFrame, width_s: float, rig: Rig, gaps: pl.DataFrame)
             "values": whole["value"].to_list(),
             "zscores": None,
             "levels": None,
+            "red_buckets": _text(buckets.filter(pl.col(f"{channel.name}_red") > 0)["bucket"]),
         }
     shared = _pairs(buckets, width_s, rig)
     nothing: list[None] = [None] * len(shared)

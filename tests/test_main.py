@@ -113,6 +113,25 @@ def test_the_simulation_adds_a_reading_every_two_seconds(first_run: Asked) -> No
     assert loads == [("simulation", "live"), ("simulation", "complete")]
 
 
+def test_thinned_charts_mark_red_readings(tmp_path: Path, page: Page) -> None:
+    made.load(tmp_path / "readings.db", made.hot_csv(tmp_path / "hot.csv"))
+    server = asked(tmp_path, *MAIN)
+    page.goto(next(server).server.url)
+    page.wait_for_selector("body[data-state=ready]")
+    found = page.evaluate(
+        """() => {
+            const { data, pointRadius } = window.smartSensor.charts.temperature.data.datasets[0];
+            return data.filter((_, at) => pointRadius[at] > 0).map(({ x, y }) => [x, y]);
+        }"""
+    )
+    seconds = range(20, made.HOT_ROWS, 40)[-100:]
+    assert found == [[(made.START.timestamp() + second) * 1000, 90] for second in seconds]
+    assert page.evaluate(POINTS, "temperature") < made.HOT_ROWS
+    assert_quiet(page)
+    page.close()
+    next(server, None)
+
+
 def test_the_sample_ends_now_and_is_added_once(tmp_path: Path) -> None:
     started = time.time()
     server = asked(tmp_path, *MAIN)

@@ -5,9 +5,9 @@
 import { chartConfig, setColours, setData, setView } from "./chart-config.js";
 import { element, fill, setText } from "./dom.js";
 import { limitsText } from "./explain.js";
-import { formatCount, formatDuration, formatValue, unitSymbol } from "./format.js";
+import { formatCount, formatDuration, formatNumber, formatValue, unitSymbol } from "./format.js";
 import { ReadingTable } from "./reading-table.js";
-import { nearestWithin, restarts } from "./series.js";
+import { indicesWithin, nearestWithin, restarts } from "./series.js";
 import { formatClock, formatInstant, rangePrecision } from "./times.js";
 import { describe } from "./tooltip.js";
 
@@ -28,6 +28,7 @@ export class ChartCard {
     this.channel = channel;
     this.look = look;
     this.decimals = { measured: 0, shown: 0, mean: 0 };
+    this.counted = { red: 0, yellow: 0 };
     /** @type {Picture | null} */
     this.picture = null;
     this.about = element("span", { class: "chart-about" });
@@ -130,23 +131,45 @@ export class ChartCard {
     this.node.remove();
   }
 
+  /**
+   * How many readings of the window are at a level, marked or not.
+   * @param {number} red
+   * @param {number} yellow
+   */
+  showCounts(red, yellow) {
+    this.counted = { red, yellow };
+    this.#describe();
+  }
+
   #describe() {
     if (!this.picture) return;
     const { trend } = this.picture;
     const parts = [
       unitSymbol(this.channel.unit),
       resolutionText(trend),
+      this.#unmarked(),
       limitsText(this.channel),
       this.#restarted(),
     ];
     setText(this.about, parts.filter(Boolean).join(" · "));
-    this.plot.setAttribute("aria-valuemax", String(Math.max(0, trend.times.length - 1)));
+    const count = this.series?.times.length ?? 0;
+    this.plot.setAttribute("aria-valuemax", String(Math.max(0, count - 1)));
+  }
+
+  /** Of the red and yellow readings in the window, which have no mark. */
+  #unmarked() {
+    const { picture, series, counted } = this;
+    if (!picture?.trend.downsampled || !series) return null;
+    const marked = indicesWithin(series, picture.view).filter((at) => series.levels[at] === "red");
+    const shown = marked.length ? `${formatNumber(marked.length)} newest` : "none";
+    if (marked.length < counted.red) return `${shown} of ${formatNumber(counted.red)} red marked`;
+    return counted.yellow ? "only red marked" : null;
   }
 
   #restarted() {
     if (this.channel.kind !== "counter" || !this.picture || !this.series) return null;
-    const { trend, view, zone } = this.picture;
-    const found = restarts(trend.times, this.series.values).filter(
+    const { view, zone } = this.picture;
+    const found = restarts(this.series.times, this.series.values).filter(
       (time) => time >= view.start && time < view.end,
     );
     if (found.length === 0) return null;
@@ -162,7 +185,7 @@ export class ChartCard {
   showLatest() {
     const { series, picture } = this;
     if (!series || !picture) return;
-    const at = nearestWithin(picture.trend.times, series.values, picture.view.end, picture.view);
+    const at = nearestWithin(series.times, series.values, picture.view.end, picture.view);
     const value = at < 0 ? null : series.values[at];
     const text =
       value === null ? "no readings" : formatValue(value, this.decimals.shown, this.channel.unit);
@@ -179,14 +202,12 @@ export class ChartCard {
   pointAt(instant) {
     const { series, picture } = this;
     const index =
-      series && picture
-        ? nearestWithin(picture.trend.times, series.values, instant, picture.view)
-        : -1;
+      series && picture ? nearestWithin(series.times, series.values, instant, picture.view) : -1;
     if (!series || !picture || index < 0) return null;
     const value = /** @type {number} */ (series.values[index]);
-    const zscore = series.zscores?.[index] ?? null;
-    const level = series.levels?.[index] ?? null;
-    const time = picture.trend.times[index];
+    const zscore = series.zscores[index];
+    const level = series.levels[index];
+    const time = series.times[index];
     return {
       index,
       point: {

@@ -153,7 +153,7 @@ function valueScale(fitWidth) {
 export function setData(chart, channel, trend, series) {
   const [line, alone, ...marks] = chart.data.datasets;
   const { min, max } = chart.options.scales.x;
-  const points = trend.times.map((x, at) => ({ x, y: series.values[at] }));
+  const points = series.times.map((x, at) => ({ x, y: series.values[at] }));
   line.data = points;
   line.borderWidth = points.length > 800 ? 1.2 : 1.5;
   // With room between the readings each of them shows as a dot.
@@ -161,7 +161,7 @@ export function setData(chart, channel, trend, series) {
   alone.data = isolated(series.values).map((at) => points[at]);
   marks.forEach((/** @type {any} */ set, /** @type {number} */ index) => {
     const { level } = MARKS[index];
-    set.data = points.filter(({ x }, at) => series.levels?.[at] === level && x >= min && x < max);
+    set.data = points.filter(({ x }, at) => series.levels[at] === level && x >= min && x < max);
     set.pointRadius = radiusOf(MARKS[index], set.data.length);
     set.borderWidth = set.pointRadius < 3 ? 0 : 1;
   });

@@ -98,6 +98,12 @@ export class ChartStack {
     if (this.instant !== null) this.pointTo(this.instant, null);
   }
 
+  /** @param {any} kpis */
+  showFigures({ channels }) {
+    for (const [name, card] of this.cards)
+      card.showCounts(channels[name]?.alert_count ?? 0, channels[name]?.warning_count ?? 0);
+  }
+
   /** @param {Range} view */
   moveTo(view) {
     if (!this.picture) return;
@@ -225,9 +231,9 @@ export class ChartStack {
     if (!this.picture || !card.series) return;
     const found = card.pointAt(this.instant ?? this.picture.view.end);
     if (!found) return;
-    const { trend, view } = this.picture;
-    const index = stepped(card.series.values, found.index, steps);
-    const time = trend.times[index];
+    const { view } = this.picture;
+    const { times, values } = card.series;
+    const time = times[stepped(values, found.index, steps)];
     if (time >= view.start && time < view.end) this.pointTo(time, card);
     else if (steps === 0) this.pointTo(found.point.time, card);
   }

@@ -326,11 +326,11 @@ export class Dashboard {
     const { pinned, trend } = this;
     this.pinned = null;
     const series = pinned && trend?.channels.get(pinned.channel);
-    if (!pinned || !trend || !series) return;
+    if (!pinned || !series) return;
     let worst = null;
     let farthest = -1;
-    trend.times.forEach((time, at) => {
-      const z = Math.abs(series.zscores?.[at] ?? 0);
+    series.times.forEach((time, at) => {
+      const z = Math.abs(series.zscores[at] ?? 0);
       if (
         time < pinned.range.start ||
         time > pinned.range.end ||

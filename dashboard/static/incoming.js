@@ -6,7 +6,7 @@ import { Announcer } from "./announcer.js";
 import { throttled } from "./api.js";
 import { byId } from "./dom.js";
 import { follows, overlaps } from "./range.js";
-import { appended, trimmed } from "./series.js";
+import { appended, lengthOf, trimmed } from "./series.js";
 import * as status from "./status.js";
 import { parseTime } from "./times.js";
 
@@ -86,7 +86,7 @@ export class Incoming {
   #keepRecord({ readings }) {
     const { record, extent } = this.dashboard;
     const grown = record && readings && appended(record, readings, extent?.interval ?? null);
-    if (grown && grown.times.length < MOST_IN_RECORD) this.dashboard.record = grown;
+    if (grown && lengthOf(grown) < MOST_IN_RECORD) this.dashboard.record = grown;
     else this.loadRecordSoon();
   }
 

@@ -8,8 +8,10 @@ import { parseTrend } from "./series.js";
 import { toIso } from "./times.js";
 import { rangeQuery } from "./url.js";
 
-const OVERVIEW_POINTS = "1200";
-const CHART_POINTS = "4000";
+/** Buckets, of four readings a channel at most. */
+const OVERVIEW_POINTS = "1000";
+const CHART_POINTS = { narrow: "1000", wide: "2500" };
+const NARROW = 700;
 
 /**
  * @typedef {import("./range.js").Extent} Extent
@@ -128,7 +130,7 @@ export class Loader {
  * @returns {Record<string, string>}
  */
 function trendQuery(rig, selection, shown, extent) {
-  const points = CHART_POINTS;
+  const points = window.innerWidth < NARROW ? CHART_POINTS.narrow : CHART_POINTS.wide;
   if (selection.zoom === null && selection.base.kind === "all") return { rig, points };
   const margin = 1.5 * stepOf(extent);
   return { rig, points, start: toIso(shown.start - margin), end: toIso(shown.end + margin) };

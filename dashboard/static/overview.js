@@ -244,8 +244,8 @@ function drawGaps(pen, strip, whole, width, height) {
  * @param {number} height
  */
 function drawLine(pen, strip, whole, width, height) {
-  const values = strip.trend.channels.get(strip.channel)?.values ?? [];
-  const found = extremes(values);
+  const series = strip.trend.channels.get(strip.channel);
+  const found = series && extremes(series.values);
   if (!found) return;
   const span = found.high - found.low || 1;
   const room = height - PADDING.top - PADDING.bottom;
@@ -253,7 +253,7 @@ function drawLine(pen, strip, whole, width, height) {
   pen.lineWidth = 1.1;
   pen.lineJoin = "round";
   pen.beginPath();
-  for (const line of polylines(strip.trend.times, values, whole, Math.floor(width / 2))) {
+  for (const line of polylines(series.times, series.values, whole, Math.floor(width / 2))) {
     line.forEach(([x, value], at) => {
       const y = PADDING.top + (1 - (value - found.low) / span) * room;
       if (at === 0) pen.moveTo(x * width, y);
@@ -273,13 +273,14 @@ function drawLine(pen, strip, whole, width, height) {
  */
 function drawAlerts(pen, strip, whole, width, height) {
   pen.fillStyle = colour("--red");
-  const drawn = new Set();
-  for (const { levels } of strip.trend.channels.values()) {
-    levels?.forEach((level, at) => {
-      const x = Math.round(xOf(strip.trend.times[at], whole, width));
-      if (level !== "red" || drawn.has(x)) return;
-      drawn.add(x);
-      pen.fillRect(x - 1, height - 22, 2, 4);
-    });
+  const wide = (strip.trend.resolution ?? 0) * 1000;
+  for (const { times, levels, redBuckets } of strip.trend.channels.values()) {
+    const red = times.filter((_, at) => levels[at] === "red");
+    const marks = new Set(red.map((time) => Math.round(xOf(time, whole, width))));
+    for (const x of marks) pen.fillRect(x - 1, height - 22, 2, 4);
+    for (const start of redBuckets) {
+      const left = xOf(start, whole, width);
+      pen.fillRect(left, height - 22, xOf(start + wide, whole, width) - left, 4);
+    }
   }
 }

@@ -272,15 +272,19 @@ export class Rail {
         element(
           "h3",
           {},
-          gaps.length
+          kpis.gap_count || gaps.length
             ? `${formatCount(kpis.gap_count, "gap")}, ${formatDuration(kpis.gap_hours * 3600)} in all`
             : "No gaps",
         ),
-        gaps.length === 0 &&
+        !(kpis.gap_count || gaps.length) &&
           element("p", { class: "muted" }, "No silence longer than 1.5 times the usual interval."),
         element("ul", {}, ...longest.map((gap) => element("li", {}, this.#gap(gap, frame)))),
-        gaps.length > longest.length &&
-          element("p", { class: "muted" }, `The longest ${MOST_GAPS} are listed.`),
+        kpis.gap_count > longest.length &&
+          element(
+            "p",
+            { class: "muted" },
+            `${formatNumber(longest.length)} of ${formatCount(kpis.gap_count, "gap")} are listed. A shorter range shows the others.`,
+          ),
       ),
     );
   }

@@ -8,6 +8,8 @@ import { indicesWithin } from "./series.js";
 import { formatInstant, zoneAbbreviation } from "./times.js";
 
 const MOST_ROWS = 500;
+/** @type {import("./series.js").Series} */
+const NOTHING = { times: [], values: [], zscores: [], levels: [], redBuckets: [] };
 
 /**
  * @typedef {object} TableContent
@@ -58,8 +60,8 @@ export class ReadingTable {
 
 /** @param {TableContent} content */
 function table({ channel, trend, view, zone, decimals }) {
-  const series = trend.channels.get(channel.name);
-  const indices = series ? indicesWithin(trend, series, view) : [];
+  const series = trend.channels.get(channel.name) ?? NOTHING;
+  const indices = indicesWithin(series, view);
   const shown = indices.slice(-MOST_ROWS).reverse();
   const unit = unitSymbol(channel.unit);
   const heads = [
@@ -81,13 +83,13 @@ function table({ channel, trend, view, zone, decimals }) {
 
   /** @param {number} at */
   function row(at) {
-    const level = series?.levels?.[at] ?? null;
+    const level = series.levels[at];
     return element(
       "tr",
       {},
-      element("td", {}, formatInstant(trend.times[at], zone)),
-      element("td", {}, formatNumber(series?.values[at], decimals)),
-      channel.scored && element("td", {}, formatNumber(series?.zscores?.[at], 2)),
+      element("td", {}, formatInstant(series.times[at], zone)),
+      element("td", {}, formatNumber(series.values[at], decimals)),
+      channel.scored && element("td", {}, formatNumber(series.zscores[at], 2)),
       channel.scored &&
         element("td", {}, (level === "red" || level === "yellow") && mark(level), level ?? "–"),
     );
@@ -101,7 +103,7 @@ function table({ channel, trend, view, zone, decimals }) {
  */
 function captionOf(trend, count, shown) {
   const what = trend.downsampled
-    ? "readings that the chart shows (thinned)"
+    ? "readings that the chart shows (thinned; z and level are those of red ones)"
     : "readings in this range";
   if (shown === count) return `All ${formatNumber(count)} ${what}, newest first.`;
   return `The newest ${formatNumber(shown)} of ${formatNumber(count)} ${what}. Export CSV has all.`;

@@ -9,7 +9,7 @@ import { showRigs, showZones, titleOf } from "./header.js";
 import { Overview } from "./overview.js";
 import { Rail } from "./rail.js";
 import { overlaps } from "./range.js";
-import { firstAtOrAfter } from "./series.js";
+import { hasReadings } from "./series.js";
 import * as status from "./status.js";
 import { Tiles } from "./tiles.js";
 import { TimeBar } from "./timebar.js";
@@ -105,6 +105,7 @@ export class Screen {
     /** @param {string} name */
     const decimals = (name) => this.charts.decimals(name);
     if (kpis) this.tiles.showFigures(kpis, decimals);
+    if (kpis) this.charts.showFigures(kpis);
     const gaps = (trend?.gaps ?? []).filter((gap) => overlaps(gap, shown));
     if (alerts) this.rail.showAlerts(alerts, gaps, { range: base, zone, interval, decimals });
     if (kpis) this.rail.showQuality(kpis, gaps, { range: shown, zone, interval, decimals });
@@ -146,9 +147,7 @@ export class Screen {
 
   #hasReadings() {
     const { trend, shown } = this.dashboard;
-    if (!trend) return false;
-    const at = firstAtOrAfter(trend.times, shown.start);
-    return at < trend.times.length && trend.times[at] < shown.end;
+    return trend !== null && hasReadings(trend, shown);
   }
 
   #nothing() {

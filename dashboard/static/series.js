@@ -6,13 +6,18 @@ import { parseTime } from "./times.js";
 
 /**
  * @typedef {"normal" | "yellow" | "red" | null} Level
- * @typedef {{values: (number | null)[], zscores: (number | null)[] | null, levels: Level[] | null}} Series
+ * @typedef {object} Series one channel at its own times
+ * @property {number[]} times
+ * @property {(number | null)[]} values
+ * @property {(number | null)[]} zscores
+ * @property {Level[]} levels when thinned, these and z-scores are known of red readings only
+ * @property {number[]} redBuckets when thinned, the starts of all buckets with red readings
  * @typedef {{start: number, end: number}} Gap
  * @typedef {object} Trend
  * @property {string} rig
- * @property {number[]} times
  * @property {Map<string, Series>} channels
  * @property {Gap[]} gaps
+ * @property {number} shortGaps counted, but too many and too short to be in `gaps`
  * @property {boolean} downsampled
  * @property {number | null} resolution seconds
  * @property {number} count readings in the range
@@ -27,18 +32,41 @@ import { parseTime } from "./times.js";
 export function parseTrend(answer) {
   /** @type {Map<string, Series>} */
   const channels = new Map();
-  for (const [name, series] of Object.entries(answer.channels)) {
-    const { values, zscores, levels } = /** @type {Series} */ (series);
-    channels.set(name, { values, zscores, levels });
-  }
+  for (const [name, series] of Object.entries(answer.channels))
+    channels.set(name, parseSeries(series));
   return {
     rig: answer.rig,
-    times: answer.timestamps.map(parseTime),
     channels,
     gaps: answer.gaps.map(parseGap),
+    shortGaps: answer.gap_count - answer.gaps.length,
     downsampled: answer.downsampled,
     resolution: answer.resolution_s,
     count: answer.record_count,
+  };
+}
+
+/**
+ * A channel of the answer; when thinned its red readings take their places among the others.
+ * @param {any} series
+ * @returns {Series}
+ */
+function parseSeries({ timestamps, values, zscores, levels, red, red_buckets: redBuckets }) {
+  /** @type {Map<number, {value: number | null, zscore: number | null, level: Level}>} */
+  const points = new Map();
+  timestamps.forEach((/** @type {string} */ text, /** @type {number} */ at) => {
+    const [zscore, level] = [zscores?.[at] ?? null, levels?.[at] ?? null];
+    points.set(parseTime(text), { value: values[at], zscore, level });
+  });
+  red.timestamps.forEach((/** @type {string} */ text, /** @type {number} */ at) => {
+    points.set(parseTime(text), { value: red.values[at], zscore: red.zscores[at], level: "red" });
+  });
+  const sorted = [...points].sort(([one], [other]) => one - other);
+  return {
+    times: sorted.map(([time]) => time),
+    values: sorted.map(([, { value }]) => value),
+    zscores: sorted.map(([, { zscore }]) => zscore),
+    levels: sorted.map(([, { level }]) => level),
+    redBuckets: (redBuckets ?? []).map(parseTime),
   };
 }
 
@@ -59,51 +87,62 @@ function parseGap(gap) {
  * @returns {Trend | null}
  */
 export function appended(trend, readings, interval) {
-  const next = copyOf(trend);
+  const next = { ...trend, channels: mapped(trend, (series) => from(series, 0)) };
+  next.gaps = trend.gaps.slice();
+  let last = lastTime(trend);
   for (const reading of readings) {
     const time = parseTime(reading.timestamp);
-    const last = next.times.at(-1);
-    if (last !== undefined && time <= last) return null;
+    if (last !== null && time <= last) return null;
     const step = interval ? interval * 1000 : null;
-    if (last !== undefined && step !== null && time - last > 1.5 * step) {
-      push(next, last + step, null);
+    if (last !== null && step !== null && time - last > 1.5 * step) {
+      for (const series of next.channels.values()) push(series, last + step, null, null, null);
       next.gaps.push({ start: last + step, end: time });
     }
-    push(next, time, reading);
+    pushReading(next, time, reading);
     next.count += 1;
+    last = time;
   }
   return next;
 }
 
 /**
  * @param {Trend} trend
- * @returns {Trend}
+ * @returns {number | null}
  */
-function copyOf(trend) {
-  /** @type {Map<string, Series>} */
-  const channels = new Map();
-  for (const [name, { values, zscores, levels }] of trend.channels) {
-    channels.set(name, {
-      values: values.slice(),
-      zscores: zscores && zscores.slice(),
-      levels: levels && levels.slice(),
-    });
-  }
-  return { ...trend, channels, times: trend.times.slice(), gaps: trend.gaps.slice() };
+function lastTime(trend) {
+  const last = Math.max(
+    ...[...trend.channels.values()].map(({ times }) => times.at(-1) ?? -Infinity),
+  );
+  return Number.isFinite(last) ? last : null;
 }
 
 /**
  * @param {Trend} trend changed
  * @param {number} time
- * @param {Reading | null} reading
+ * @param {Reading} reading
  */
-function push(trend, time, reading) {
-  trend.times.push(time);
+function pushReading(trend, time, { values, zscores, levels }) {
   for (const [name, series] of trend.channels) {
-    series.values.push(reading?.values[name] ?? null);
-    series.zscores?.push(reading?.zscores?.[name] ?? null);
-    series.levels?.push(reading?.levels?.[name] ?? null);
+    const value = values[name] ?? null;
+    const level = levels?.[name] ?? null;
+    if (!trend.downsampled || level === "red")
+      push(series, time, value, zscores?.[name] ?? null, level);
+    else if (value !== null) push(series, time, value, null, null);
   }
+}
+
+/**
+ * @param {Series} series changed
+ * @param {number} time
+ * @param {number | null} value
+ * @param {number | null} zscore
+ * @param {Level} level
+ */
+function push(series, time, value, zscore, level) {
+  series.times.push(time);
+  series.values.push(value);
+  series.zscores.push(zscore);
+  series.levels.push(level);
 }
 
 /**
@@ -113,19 +152,53 @@ function push(trend, time, reading) {
  * @returns {Trend}
  */
 export function trimmed(trend, start) {
-  const cut = Math.max(0, firstAtOrAfter(trend.times, start) - 1);
-  if (cut === 0) return trend;
-  /** @type {Map<string, Series>} */
-  const channels = new Map();
-  for (const [name, { values, zscores, levels }] of trend.channels) {
-    channels.set(name, {
-      values: values.slice(cut),
-      zscores: zscores && zscores.slice(cut),
-      levels: levels && levels.slice(cut),
-    });
-  }
-  const gaps = trend.gaps.filter((gap) => gap.end > start);
-  return { ...trend, times: trend.times.slice(cut), channels, gaps };
+  const channels = mapped(trend, (series) =>
+    from(series, Math.max(0, firstAtOrAfter(series.times, start) - 1)),
+  );
+  return { ...trend, channels, gaps: trend.gaps.filter((gap) => gap.end > start) };
+}
+
+/**
+ * @param {Trend} trend
+ * @param {(series: Series) => Series} change
+ */
+function mapped(trend, change) {
+  return new Map([...trend.channels].map(([name, series]) => [name, change(series)]));
+}
+
+/**
+ * A copy that begins at an index.
+ * @param {Series} series
+ * @param {number} index
+ * @returns {Series}
+ */
+function from({ times, values, zscores, levels, redBuckets }, index) {
+  return {
+    times: times.slice(index),
+    values: values.slice(index),
+    zscores: zscores.slice(index),
+    levels: levels.slice(index),
+    redBuckets,
+  };
+}
+
+/**
+ * Entries of the longest series.
+ * @param {Trend} trend
+ */
+export function lengthOf(trend) {
+  return Math.max(0, ...[...trend.channels.values()].map(({ times }) => times.length));
+}
+
+/**
+ * Whether there is a reading of any channel in a range.
+ * @param {Trend} trend
+ * @param {{start: number, end: number}} range
+ */
+export function hasReadings(trend, { start, end }) {
+  return [...trend.channels.values()].some(
+    ({ times }) => times[firstAtOrAfter(times, start)] < end,
+  );
 }
 
 /**
@@ -200,15 +273,14 @@ export function stepped(values, index, steps) {
 
 /**
  * Indices of the readings within a range that have a value.
- * @param {Trend} trend
  * @param {Series} series
  * @param {{start: number, end: number}} range
  */
-export function indicesWithin(trend, series, range) {
+export function indicesWithin({ times, values }, range) {
   const indices = [];
-  for (let at = firstAtOrAfter(trend.times, range.start); at < trend.times.length; at += 1) {
-    if (trend.times[at] >= range.end) break;
-    if (series.values[at] !== null) indices.push(at);
+  for (let at = firstAtOrAfter(times, range.start); at < times.length; at += 1) {
+    if (times[at] >= range.end) break;
+    if (values[at] !== null) indices.push(at);
   }
   return indices;
 }

@@ -33,13 +33,9 @@ export class Sparkline {
    * @param {import("./range.js").Range} view
    */
   update(trend, name, view) {
-    const values = trend.channels.get(name)?.values ?? [];
+    const { times, values } = trend.channels.get(name) ?? { times: [], values: [] };
     const found = extremes(values);
-    setAttribute(
-      this.path,
-      "d",
-      found ? pathOf(polylines(trend.times, values, view, 50), found) : "",
-    );
+    setAttribute(this.path, "d", found ? pathOf(polylines(times, values, view, 50), found) : "");
   }
 }
 

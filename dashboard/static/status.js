@@ -190,5 +190,6 @@ export function showFoot({ backend, stored, kpis, trend, connection, version }) 
 function resolution(trend) {
   if (!trend.downsampled) return "every reading drawn, nothing averaged";
   const step = trend.resolution === null ? "" : ` to ${formatDuration(trend.resolution)}`;
-  return `thinned${step}, extremes kept, nothing averaged`;
+  const short = trend.shortGaps ? `, ${formatCount(trend.shortGaps, "short gap")} not drawn` : "";
+  return `thinned${step}, extremes kept, nothing averaged${short}`;
 }

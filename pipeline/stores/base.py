@@ -111,8 +111,8 @@ class Trend:
 
     `rows` are all its `records` readings, or with `bucket_s` the summaries of buckets of so many
     seconds (columns: pipeline/rollups.py). `gaps` have `start` and `end`; `gap_count` counts more
-    where gaps are too many, and too short, to be listed. `red` are the newest red readings
-    (timestamp, channel, value, zscore); `red_counts` are their numbers by channel.
+    where gaps are too many, and too short, to be listed. `red` are the newest red readings of each
+    channel (timestamp, channel, value, zscore); `red_counts` are their numbers by channel.
     """
 
     records: int
@@ -219,7 +219,7 @@ class Store(Protocol):
         """The figures of the design over a range, in SQL; None where there is no reading."""
 
     def trend(self, selection: Range, points: int) -> Trend | None:
-        """All readings, or with more of them than `points` as many buckets at most."""
+        """All readings, or with more than four times `points` of them as many buckets at most."""
 
     def bucket_summaries(self, selection: Range, bounds: Integers) -> pl.DataFrame:
         """Summaries of the buckets between bounds (in us) that have readings, by `group`.

@@ -14,14 +14,14 @@ from pipeline.kpis import Kpis
 from pipeline.rig import LEVELS, Rig
 from pipeline.rollups import Integers
 from pipeline.scoring import Moments
+from pipeline.stores import statistics_queries
 from pipeline.stores.base import Change, Extent, Range, SourceIdentity, StoredRig, Trend
 from pipeline.stores.figures import Figures
 from pipeline.stores.rollup_queries import extent_of
 from pipeline.stores.rollup_state import RollupState, state_of, states
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of
-from pipeline.stores.statistics_queries import bucket_summaries
-from pipeline.stores.trend_queries import TrendQuery
+from pipeline.stores.trend_queries import FromReadings, TrendQuery
 from pipeline.timestamps import UTC_DATETIME, from_microseconds, utc_times
 
 ROWS_AT_ONCE = 50_000
@@ -136,23 +136,23 @@ class Questions:
                 return None
             rig, interval_s = stored
             state = state_of(connection, self._schema, selection.rig) or RollupState()
-            query = TrendQuery(connection, self._schema, rig, interval_s, state, self.readings)
-            return query.trend(selection, points)
+            query = TrendQuery(connection, self._schema, rig, interval_s, state)
+            found = query.trend(selection, points)
+        return found.of(self.readings(selection)) if isinstance(found, FromReadings) else found
 
     def bucket_summaries(self, selection: Range, bounds: Integers) -> pl.DataFrame:
         with self._reading() as connection:
             stored = self._rig(connection, selection.rig)
             state = state_of(connection, self._schema, selection.rig) or RollupState()
             rig, interval_s = stored or (None, None)
-            return bucket_summaries(
-                connection,
-                self._schema,
-                selection,
-                state if state.trusted else RollupState(interval_s),
-                [channel.name for channel in rig.channels] if rig else [],
-                bounds,
-                self.readings,
-            )
+            channels = [channel.name for channel in rig.channels] if rig else []
+            if state.trusted:
+                return statistics_queries.from_rollups(
+                    connection, self._schema, selection, state, channels, bounds
+                )
+        return statistics_queries.from_readings(
+            self.readings(selection), channels, bounds, interval_s
+        )
 
     def summary(self, selection: Range) -> dict[str, dict[str, Any]]:
         with self._reading() as connection:

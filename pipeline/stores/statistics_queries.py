@@ -1,6 +1,7 @@
 """Summaries of hours, days, weeks and months, from roll-ups and, at their edges, readings."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -13,30 +14,29 @@ from pipeline.stores.rollup_state import RollupState
 from pipeline.stores.schema import Schema
 from pipeline.timestamps import EARLIEST, LATEST, to_microseconds
 
-Readings = Callable[[Range], Iterator[pl.DataFrame]]
+
+def from_readings(
+    readings: Iterable[pl.DataFrame],
+    channels: Sequence[str],
+    bounds: Integers,
+    interval_s: float | None,
+) -> pl.DataFrame:
+    """What `from_rollups` gives, made of all readings in time order."""
+    found = in_groups(readings, channels, partial(_groups_of, bounds), interval_s)
+    return pl.concat([pl.DataFrame(schema=_schema(channels)), *found])
 
 
-def bucket_summaries(
+def from_rollups(
     connection: sa.Connection,
     schema: Schema,
     selection: Range,
     state: RollupState,
     channels: Sequence[str],
     bounds: Integers,
-    readings: Readings,
 ) -> pl.DataFrame:
-    """One summary for each `group` that has readings; bucket n is from bound n to bound n + 1."""
-
-    def group_of(times: Integers) -> Integers:
-        return np.searchsorted(bounds, times, side="right") - 1
-
-    if not state.trusted:
-        found = in_groups(readings(selection), channels, group_of, state.interval_s)
-        return pl.concat([pl.DataFrame(schema=_schema(channels)), *found])
-    start, end = (
-        to_microseconds(selection.start or EARLIEST),
-        to_microseconds(selection.end or LATEST),
-    )
+    """One summary for each `group` that has readings: group n is from bound n to bound n + 1."""
+    start = to_microseconds(selection.start or EARLIEST)
+    end = to_microseconds(selection.end or LATEST)
     pieces: list[Piece] = []
     for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         first, last = max(first, start), min(last, end)  # of the selection
@@ -46,7 +46,12 @@ def bucket_summaries(
     parts = summaries.parts_of(pieces)
     if parts is None:
         return pl.DataFrame(schema=_schema(channels))
-    return grouped(parts, channels, group_of(parts["first_timestamp"]), state.interval_s)
+    groups = _groups_of(bounds, parts["first_timestamp"])
+    return grouped(parts, channels, groups, state.interval_s)
+
+
+def _groups_of(bounds: Integers, times: Integers) -> Integers:
+    return np.searchsorted(bounds, times, side="right") - 1
 
 
 def _extend(pieces: list[Piece], more: list[Piece]) -> None:

@@ -1,6 +1,7 @@
 """A range as so many buckets: enough for a chart, its extremes, gaps and red readings exact."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -20,7 +21,8 @@ from pipeline.timestamps import EARLIEST, LATEST, UTC_DATETIME, to_microseconds,
 
 # A chart of so many buckets may read so many times as many rows.
 _ROWS_A_BUCKET = 6
-# Of more, the gaps that are inside of a bucket are only counted; of red readings the newest stay.
+# Of more, the gaps that are inside of a bucket are only counted; of a channel's red readings the
+# newest stay.
 MOST_GAPS = 100
 MOST_RED = 100
 
@@ -32,11 +34,38 @@ RED = {
     "zscore": pl.Float64(),
 }
 
-Readings = Callable[[Range], Iterator[pl.DataFrame]]
+
+@dataclass(frozen=True)
+class FromReadings:
+    """A trend that readings make up: all of them, or buckets of so many microseconds."""
+
+    rig: Rig
+    interval_s: float | None
+    width: int | None
+
+    def of(self, frames: Iterable[pl.DataFrame]) -> Trend | None:
+        """The trend of frames in time order; None where there are no readings."""
+        found = _Passing(self.rig, round((self.interval_s or 0) * SECOND))
+        rows = found.watched(frames)
+        if self.width is not None:
+            channels = [channel.name for channel in self.rig.channels]
+            rows = in_buckets(rows, channels, self.width, self.interval_s)
+        collected = list(rows)
+        if not collected:
+            return None
+        return Trend(
+            found.records,
+            self.width and self.width / SECOND,
+            pl.concat(collected),
+            found.gaps,
+            len(found.gaps),
+            found.red,
+            found.red_counts,
+        )
 
 
 class TrendQuery:
-    """Answers for one rig, on one connection; `readings` gives its readings in time order."""
+    """Answers for one rig, on one connection."""
 
     def __init__(
         self,
@@ -45,7 +74,6 @@ class TrendQuery:
         rig: Rig,
         interval_s: float | None,
         state: RollupState,
-        readings: Readings,
     ) -> None:
         self._connection = connection
         self._schema = schema
@@ -53,11 +81,14 @@ class TrendQuery:
         self._interval_s = interval_s
         self._interval_us = round((interval_s or 0) * SECOND)
         self._state = state
-        self._readings = readings
         self._channels = [channel.name for channel in rig.channels]
 
-    def trend(self, selection: Range, points: int) -> Trend | None:
-        """All readings, where there are no more than `points`; else as many buckets at most."""
+    def trend(self, selection: Range, points: int) -> Trend | FromReadings | None:
+        """All readings, where there are no more than `points`; else as many buckets at most.
+
+        Where it takes the readings it says what to make of them: they are read when this
+        connection has been given back, as they may come on one of their own.
+        """
         extent = extent_of(self._connection, self._schema, selection, self._state)
         if extent is None:
             return None
@@ -66,26 +97,13 @@ class TrendQuery:
         raw_from = self._state.raw_from()
         pruned = raw_from is not None and first < raw_from
         if records <= points and not pruned:
-            return self._every_reading(selection, records)
+            return FromReadings(self._rig, self._interval_s, None)
         span = last - first + 1
         # The first and the last bucket may begin before the range, and end after it.
         width = -(-span // (points - 1))
         if self._state.trusted and (pruned or records > _ROWS_A_BUCKET * points):
             return self._from_rollups(selection, records, span, width, points)
-        return self._from_readings(selection, records, width)
-
-    def _every_reading(self, selection: Range, records: int) -> Trend:
-        frames = self._readings(selection)
-        found = _Passing(self._rig, self._interval_us)
-        rows = pl.concat(list(found.watched(frames)))
-        return Trend(records, None, rows, found.gaps, len(found.gaps), found.red, found.red_counts)
-
-    def _from_readings(self, selection: Range, records: int, width: int) -> Trend:
-        found = _Passing(self._rig, self._interval_us)
-        frames = found.watched(self._readings(selection))
-        buckets = pl.concat(in_buckets(frames, self._channels, width, self._interval_s))
-        gaps = found.gaps
-        return Trend(records, width / SECOND, buckets, gaps, len(gaps), found.red, found.red_counts)
+        return FromReadings(self._rig, self._interval_s, width)
 
     def _from_rollups(
         self, selection: Range, records: int, span: int, width: int, points: int
@@ -120,7 +138,7 @@ class TrendQuery:
             return found[0], count
         levels = (RAW, *self._state.levels)
         holding = _Spans(*(parts[name][parts["gaps"] > 0] for name in _Spans._fields))
-        for level, shorter in reversed(list(pairwise(levels))):
+        for shorter, level in reversed(list(pairwise(levels))):
             silences, children = self._gaps_in(holding.of(level), shorter)
             found.append(silences)
             holding = holding.joined(children)
@@ -128,9 +146,11 @@ class TrendQuery:
 
     def _gaps_in(self, spans: "_Spans", shorter: int) -> tuple[pl.DataFrame, "_Spans"]:
         """Silences between the parts of buckets, and those of the parts that hold more."""
+        width = shorter * SECOND or 1
+        ends = spans.first_timestamp.tolist(), spans.last_timestamp.tolist()
         pieces = [
-            Piece(shorter, start // (shorter * SECOND or 1) * (shorter * SECOND or 1), end + 1)
-            for start, end in zip(spans.first_timestamp, spans.last_timestamp, strict=True)
+            Piece(shorter, start // width * width, end + 1)
+            for start, end in zip(*ends, strict=True)
         ]
         summaries = self._summaries([])
         if shorter == RAW:
@@ -149,7 +169,7 @@ class TrendQuery:
         return _silences(first, last, belongs, self._interval_us), holding
 
     def _red(self, selection: Range) -> pl.DataFrame:
-        """The newest red readings, found by way of the buckets that have any."""
+        """The newest red readings of each channel, by way of the buckets that have any."""
         start = to_microseconds(selection.start or EARLIEST)
         end = to_microseconds(selection.end or LATEST)
         ranges = [(start, end)]
@@ -160,15 +180,16 @@ class TrendQuery:
             # With the bucket in which a range begins.
             pieces = [Piece(level, a // width * width, b) for a, b in ranges]
             found = self._summaries(scored).stored(pieces, columns)
-            red = found.filter(pl.any_horizontal(pl.col(list(columns)[1:]) > 0)).sort("bucket")
-            numbers = red["bucket"].tail(MOST_RED).to_physical().to_numpy() // width
+            found = found.sort("bucket")
+            red = [found.filter(pl.col(f"{name}_red") > 0).tail(MOST_RED) for name in scored]
+            buckets = pl.concat(red)["bucket"].unique().sort().to_physical().to_numpy()
             ranges = [
                 (max(first * width, start), min((last + 1) * width, end))
-                for first, last in stretches(numbers)
+                for first, last in stretches(buckets // width)
             ]
         inside = [Piece(RAW, *each) for each in ranges]
         found = red_readings(self._connection, self._schema, self._rig, inside)
-        return found.sort("timestamp").tail(MOST_RED)
+        return _newest(found)
 
 
 class _Spans(NamedTuple):
@@ -197,6 +218,7 @@ class _Passing:
         self._rig = rig
         self._interval_us = interval_us
         self._last: int | None = None
+        self.records = 0
         self._gaps: list[pl.DataFrame] = [pl.DataFrame(schema=GAPS)]
         self._red: list[pl.DataFrame] = [pl.DataFrame(schema=RED)]
         self.red_counts = {channel.name: 0 for channel in rig.scored_channels}
@@ -213,10 +235,11 @@ class _Passing:
         one = np.zeros(len(known), np.int64)
         self._gaps.append(_silences(known, known, one, self._interval_us))
         self._last = int(times[-1])
+        self.records += len(frame)
         red = red_of(frame, self._rig)
         for channel, count in red.group_by("channel").len().iter_rows():
             self.red_counts[channel] += count
-        self._red = [pl.concat([*self._red, red]).tail(MOST_RED)]
+        self._red = [_newest(pl.concat([*self._red, red]))]
 
     @property
     def gaps(self) -> pl.DataFrame:
@@ -241,6 +264,12 @@ def red_of(frame: pl.DataFrame, rig: Rig) -> pl.DataFrame:
             )
         )
     return pl.concat(found).sort("timestamp", maintain_order=True)
+
+
+def _newest(red: pl.DataFrame) -> pl.DataFrame:
+    """The last red readings of each channel; they are in order of time."""
+    newer = pl.int_range(pl.len()).reverse().over("channel")
+    return red.filter(newer < MOST_RED)
 
 
 def red_readings(

@@ -111,6 +111,20 @@ def spiky_csv(path: Path) -> Path:
     return path
 
 
+HOT_ROWS = 6_000
+
+
+def hot_csv(path: Path) -> Path:
+    """A reading a second, of which every fortieth is beyond a limit."""
+    lines = [HEADER]
+    for number in range(HOT_ROWS):
+        moment = START + timedelta(seconds=number)
+        temperature = 90 if number % 40 == 20 else 50 + number % 7
+        lines.append(f"{moment:%Y-%m-%dT%H:%M:%SZ},{temperature},{1000 + number % 5},1.0")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
 def nasty_csv(path: Path) -> Path:
     """Two readings of each of NASTY_NAMES."""
     quoted = ['"' + name.replace('"', '""') + '"' for name in NASTY_NAMES]

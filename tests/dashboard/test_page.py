@@ -117,7 +117,7 @@ def test_the_firing_shows_its_peak(house: Asked, page: Page) -> None:
 
 def test_a_spike_survives_among_twenty_thousand_readings(house: Asked, page: Page) -> None:
     show(page, house, "?rig=spiky&range=all")
-    points = drawn(page)["temperature"][0]
+    points, _, _, red = drawn(page)["temperature"]
     assert len(points) < made.SPIKY_ROWS / 2
     spikes = {x: y for x, y in points if y in made.SPIKES.values()}
     before_gap, after_gap = 777, 12_345
@@ -125,9 +125,59 @@ def test_a_spike_survives_among_twenty_thousand_readings(house: Asked, page: Pag
         milliseconds(made.START + timedelta(seconds=before_gap)): 0.1,
         milliseconds(made.START + timedelta(seconds=after_gap + 3600)): 149.9,
     }
+    assert dict(red) == spikes
     assert [y for _, y in points].count(None) == 1
     expect(page.get_by_label("State of the data")).to_contain_text("20,000")
+    card = page.locator("#chart-temperature")
+    expect(card).to_contain_text("thinned to 1 min: first, last, lowest, highest")
+    expect(card).not_to_contain_text("marked")
+    page.get_by_role("button", name="Temperature 149.9 °C").click()
+    tooltip = page.locator(".tooltip")
+    expect(tooltip).to_contain_text("69.900 °C above the high limit of 80 °C")
+    expect(tooltip).to_contain_text(re.compile(r"z \d"))
     assert_quiet(page)
+
+
+def test_a_thinned_chart_says_which_red_readings_it_marks(tmp_path: Path, page: Page) -> None:
+    database = tmp_path / "readings.db"
+    made.load(database, made.hot_csv(tmp_path / "hot.csv"))
+    with running_server(tmp_path) as server:
+        show(page, server, "?range=all")
+        card = page.locator("#chart-temperature")
+        expect(card).to_contain_text(f"100 newest of {made.HOT_ROWS // 40} red marked")
+        expected = [
+            [milliseconds(made.START + timedelta(seconds=second)), 90]
+            for second in range(20, made.HOT_ROWS, 40)
+        ]
+        *_, red = drawn(page)["temperature"]
+        assert red == expected[-100:]
+        # From reading to reading, to the newest red one: only red ones say z, and why.
+        plot = card.get_by_role("slider")
+        plot.focus()
+        plot.press("End")
+        texts = [plot.get_attribute("aria-valuetext") or ""]
+        while "red" not in texts[-1]:
+            assert len(texts) < 40
+            plot.press("ArrowLeft")
+            texts.append(plot.get_attribute("aria-valuetext") or "")
+        assert not any(" z " in text or "limit" in text for text in texts[:-1])
+        assert re.fullmatch(
+            r"90 °C, red, 13 Jul 2025 01:39:40 UTC, 10 °C above the high limit of 80 °C, z \d.\d\d",
+            texts[-1],
+        )
+        expect(page.locator(".tooltip")).to_contain_text("10 °C above the high limit of 80 °C")
+        # A new one, which the page appends by itself.
+        moment = made.START + timedelta(seconds=made.HOT_ROWS)
+        with made.live_writer(database) as writer:
+            page.wait_for_timeout(500)
+            writer.write(made.live_rows(moment, [88.0]))
+            newest = milliseconds(moment)
+            page.wait_for_function(f"({NEWEST})() === {newest}", timeout=SOON_MS)
+        *_, red = drawn(page)["temperature"]
+        assert red == [*expected[-100:], [newest, 88]]
+        expect(card).to_contain_text(f"101 newest of {made.HOT_ROWS // 40 + 1} red marked")
+        assert_quiet(page)
+        page.close()
 
 
 @pytest.mark.parametrize("name", [made.NASTY_NAMES[-1], made.NASTY_NAMES[-2]])

@@ -79,7 +79,7 @@ def test_a_malformed_filter_is_a_bad_request(
     ("query", "words"),
     [
         ("/api/trends?points=9", ["points", "9", "10"]),
-        ("/api/trends?points=100001", ["points", "100001", "100000"]),
+        ("/api/trends?points=10001", ["points", "10001", "10000"]),
         ("/api/trends?points=many", ["points", "many"]),
         ("/api/trends?points=1e3", ["points"]),
         ("/api/trends?points=", ["points"]),

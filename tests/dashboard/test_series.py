@@ -1,12 +1,14 @@
 """Trends, statistics and alerts of the API, compared with plain SQL."""
 
 import statistics
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.timestamps import to_microseconds
+from pipeline.timestamps import EPOCH
 from tests.dashboard import made
 from tests.dashboard.conftest import Asked
 from tests.dashboard.stored import RIG_FILES, RIGS, Row, moment, rows_of
@@ -32,15 +34,22 @@ def test_trends_are_the_stored_readings_with_an_empty_entry_a_gap(house: Asked, 
     assert set(found["channels"]) == {channel.name for channel in rig.channels}
     for channel in rig.channels:
         series = found["channels"][channel.name]
+        assert series["timestamps"] == found["timestamps"]
         assert (series["label"], series["unit"]) == (channel.title, channel.unit)
         assert series["values"] == [row[channel.name] for row in expected]
         for key, column in (("zscores", channel.zscore_column), ("levels", channel.alert_column)):
             wanted = [row[column] for row in expected] if channel.scored else None
             assert series[key] == wanted
+        red = [row for row in expected if channel.scored and row[channel.alert_column] == "red"]
+        assert series["red_count"] == len(red)
+        assert [moment(text) for text in series["red"]["timestamps"]] == [
+            row["timestamp"] for row in red[-100:]
+        ]
     assert [(moment(gap["start"]), moment(gap["end"])) for gap in found["gaps"]] == gaps
     for gap in found["gaps"]:
         length = moment(gap["end"]) - moment(gap["start"])
         assert gap["hours"] == pytest.approx(length.total_seconds() / 3600)
+    assert found["gap_count"] == len(gaps)
     assert found["record_count"] == len(expected) - len(gaps)
     assert (found["downsampled"], found["resolution_s"]) == (False, None)
 
@@ -59,7 +68,8 @@ def test_the_sample_stops_for_two_hours(house: Asked) -> None:
 
 @pytest.mark.parametrize("name", RIGS)
 def test_the_fields_that_people_know_are_those_of_the_channels(house: Asked, name: str) -> None:
-    found = house.json("/api/trends", rig=name, points=500)
+    found = house.json("/api/trends", rig=name, points=6_000)
+    assert found["downsampled"] is False
     channels = found["channels"]
     for channel, field in (
         ("temperature", "temperatures"),
@@ -71,65 +81,127 @@ def test_the_fields_that_people_know_are_those_of_the_channels(house: Asked, nam
         if channel != "uptime":
             assert found[f"{channel}_zscores"] == series["zscores"]
             assert found[f"{channel}_levels"] == series["levels"]
-    length = len(found["timestamps"])
     for series in channels.values():
+        assert series["timestamps"] == found["timestamps"]
         for key in ("values", "zscores", "levels"):
-            assert series[key] is None or len(series[key]) == length
+            assert series[key] is None or len(series[key]) == len(found["timestamps"])
+        assert series["red_buckets"] is None
 
 
-@pytest.mark.parametrize("points", [50, 4000])
-def test_thinned_trends_keep_what_matters(house: Asked, points: int) -> None:
-    rows = {row["timestamp"]: row for row in rows_of(house, "spiky")}
+# From roll-ups, and from the readings themselves.
+THINNED = pytest.mark.parametrize("points", [20, 50, 4_000])
+
+
+def spiky(house: Asked, points: int) -> tuple[Any, list[Row], timedelta]:
+    """The thinned answer, what is stored, and the width of a bucket."""
     found = house.json("/api/trends", rig="spiky", points=points)
     assert found["record_count"] == made.SPIKY_ROWS
     assert found["downsampled"] is True
     assert found["resolution_s"] > 1
-    assert len(found["timestamps"]) < 2 * points + 10
-    assert {149.9, 0.1} <= set(found["temperatures"])
-    channels = {name: series["values"] for name, series in found["channels"].items()}
-    times = [moment(text) for text in found["timestamps"]]
-    assert times == sorted(set(times))
-    kept = {}
-    for number, time in enumerate(times):
-        values = {name: column[number] for name, column in channels.items()}
-        if set(values.values()) == {None}:
-            assert time == moment(found["gaps"][0]["start"])
-            continue
-        assert values == {name: rows[time][name] for name in channels}
-        kept[time] = values
-    bucket = round(found["resolution_s"] * 1e6)
-    buckets: dict[int, list[Row]] = {}
-    for row in rows.values():
-        buckets.setdefault(to_microseconds(row["timestamp"]) // bucket, []).append(row)
-    for members in buckets.values():
-        there = [row for row in members if row["timestamp"] in kept]
-        assert members[0] in there
-        assert members[-1] in there
-        for name in channels:
-            values = [row[name] for row in members]
-            assert {min(values), max(values)} <= {row[name] for row in there}
+    return found, rows_of(house, "spiky"), timedelta(seconds=found["resolution_s"])
 
 
-def test_thinned_trends_keep_the_gap_exact(house: Asked) -> None:
-    found = house.json("/api/trends", rig="spiky", points=20)
+def in_buckets(rows: Iterable[Row], width: timedelta) -> dict[datetime, list[Row]]:
+    found: dict[datetime, list[Row]] = {}
+    for row in rows:
+        found.setdefault(start_of(row["timestamp"], width), []).append(row)
+    return found
+
+
+def start_of(time: datetime, width: timedelta) -> datetime:
+    return EPOCH + (time - EPOCH) // width * width
+
+
+@THINNED
+def test_thinned_trends_keep_what_matters(house: Asked, points: int) -> None:
+    found, rows, width = spiky(house, points)
+    buckets = in_buckets(rows, width)
+    assert len(buckets) <= points
+    gap = moment(found["gaps"][0]["start"])
+    for name, series in found["channels"].items():
+        expected: dict[datetime, float | None] = {gap: None}
+        for members in buckets.values():
+            lowest = min(members, key=lambda row: row[name])
+            highest = max(members, key=lambda row: row[name])
+            for row in (members[0], members[-1], lowest, highest):
+                expected[row["timestamp"]] = row[name]
+        times = [moment(text) for text in series["timestamps"]]
+        assert list(zip(times, series["values"], strict=True)) == sorted(expected.items())
+        assert series["zscores"] is series["levels"] is None
+    assert {149.9, 0.1} <= set(found["channels"]["temperature"]["values"])
+
+
+@THINNED
+def test_thinned_trends_tell_of_red_readings(house: Asked, points: int) -> None:
+    found, rows, width = spiky(house, points)
+    for channel in RIG_FILES["spiky"].scored_channels:
+        red = [row for row in rows if row[channel.alert_column] == "red"]
+        series = found["channels"][channel.name]
+        assert series["red_count"] == len(red)
+        assert [moment(text) for text in series["red_buckets"]] == list(in_buckets(red, width))
+        newest = red[-100:]
+        assert [moment(text) for text in series["red"]["timestamps"]] == [
+            row["timestamp"] for row in newest
+        ]
+        assert series["red"]["values"] == [row[channel.name] for row in newest]
+        assert series["red"]["zscores"] == [row[channel.zscore_column] for row in newest]
+    assert found["channels"]["temperature"]["red_count"] == len(made.SPIKES)
+    assert found["channels"]["uptime"]["red_count"] == 0
+
+
+@THINNED
+def test_thinned_plain_lists_have_two_entries_a_bucket(house: Asked, points: int) -> None:
+    """The lowest and the highest value as they came; and one empty entry for empty buckets."""
+    found, rows, width = spiky(house, points)
+    fields = {"temperature": "temperatures", "pressure": "pressures", "uptime": "uptime_hours"}
+    buckets = in_buckets(rows, width)
+    times: list[datetime] = []
+    expected: dict[str, list[float | None]] = {name: [] for name in fields}
+    after = None
+    for start, members in buckets.items():
+        is_after_empty = after is not None and start > after
+        if after is not None and is_after_empty:
+            times.append(after)
+        times += [start, start + width / 2]
+        after = start + width
+        for name, values in expected.items():
+            found_there = [row[name] for row in members]
+            low, high = min(found_there), max(found_there)
+            falls = found_there.index(high) < found_there.index(low)
+            values += [*[None] * is_after_empty, *((high, low) if falls else (low, high))]
+    assert [moment(text) for text in found["timestamps"]] == times
+    for name, field in fields.items():
+        assert found[field] == expected[name]
+    nothing = [None] * len(times)
+    for field in ("temperature_zscores", "temperature_levels", "pressure_levels"):
+        assert found[field] == nothing
+
+
+@THINNED
+def test_thinned_trends_keep_the_gap_exact(house: Asked, points: int) -> None:
+    found, _, _ = spiky(house, points)
     before = made.START + timedelta(seconds=made.SPIKY_ROWS // 2 - 1)
+    start = before + timedelta(seconds=1)
     after = made.START + timedelta(seconds=made.SPIKY_ROWS // 2 + 3600)
-    assert [(moment(gap["start"]), moment(gap["end"])) for gap in found["gaps"]] == [
-        (before + timedelta(seconds=1), after)
-    ]
-    times = [moment(text) for text in found["timestamps"]]
-    at = times.index(before + timedelta(seconds=1))
-    assert times[at - 1 : at + 2] == [before, before + timedelta(seconds=1), after]
-    assert found["temperatures"][at] is None
+    assert [(moment(gap["start"]), moment(gap["end"])) for gap in found["gaps"]] == [(start, after)]
+    assert found["gap_count"] == 1
+    for series in found["channels"].values():
+        times = [moment(text) for text in series["timestamps"]]
+        at = times.index(start)
+        assert times[at - 1 : at + 2] == [before, start, after]
+        assert series["values"][at] is None
 
 
-@pytest.mark.parametrize(("points", "thinned"), [(2062, False), (2061, True)])
-def test_as_many_points_as_readings_thin_nothing(house: Asked, points: int, thinned: bool) -> None:
+@pytest.mark.parametrize(("points", "thinned"), [(516, False), (515, True)])
+def test_up_to_four_readings_a_bucket_are_not_thinned(
+    house: Asked, points: int, thinned: bool
+) -> None:
     found = house.json("/api/trends", rig="static-fire", points=points)
     assert found["downsampled"] is thinned
-    readings = len(found["timestamps"]) - len(found["gaps"])
+    series = found["channels"]["pressure"]
+    readings = len(series["timestamps"]) - len(found["gaps"])
     assert (readings < 2062) is thinned
-    assert max(value for value in found["pressures"] if value is not None) == 46.16
+    assert max(value for value in series["values"] if value is not None) == 46.16
 
 
 # Statistics

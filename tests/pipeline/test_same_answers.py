@@ -18,7 +18,6 @@ from pipeline.simulate import write_csv
 from pipeline.stores import Store, open_store
 from pipeline.stores.base import Range
 from pipeline.streaming import LiveWriter
-from pipeline.trends import trend_rows, trend_series
 from tests.conftest import DATA
 from tests.services.postgres import PostgresServer
 from tests.services.timescale import TimescaleServer
@@ -59,15 +58,24 @@ def answers(store: Store) -> dict[str, Any]:
 
 def of_range(store: Store, selection: Range, rig: Rig) -> dict[str, Any]:
     frames = list(store.readings(selection))
-    rows = trend_rows(frames, rig, 7.0, 600.0)
     return {
         "kpis": store.kpis(selection),
-        "trends": trend_series(rows, rig, 7.0),
+        # From roll-ups, from readings, and all readings of a part.
+        "trends": [trend_of(store, selection, points) for points in (20, 600, 1_000)],
         "alerts": store.alerts(selection, ["red", "yellow"], 100).to_dicts(),
         "extent": store.extent(selection),
         "readings": pl.concat(frames).to_dicts() if frames else [],
         "export": b"".join(_csv(store, selection, rig)),
     }
+
+
+def trend_of(store: Store, selection: Range, points: int) -> dict[str, Any] | None:
+    found = store.trend(selection, points)
+    if found is None:
+        return None
+    frames = {name: getattr(found, name).to_dicts() for name in ("rows", "gaps", "red")}
+    rest = ("records", "bucket_s", "gap_count", "red_counts")
+    return {**frames, **{name: getattr(found, name) for name in rest}}
 
 
 def _without_times(load: dict[str, Any]) -> dict[str, Any]:
