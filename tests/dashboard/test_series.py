@@ -192,15 +192,12 @@ def test_thinned_trends_keep_the_gap_exact(house: Asked, points: int) -> None:
         assert series["values"][at] is None
 
 
-@pytest.mark.parametrize(("points", "thinned"), [(516, False), (515, True)])
-def test_up_to_four_readings_a_bucket_are_not_thinned(
-    house: Asked, points: int, thinned: bool
-) -> None:
+@pytest.mark.parametrize(("points", "thinned"), [(2062, False), (2061, True)])
+def test_as_many_points_as_readings_thin_nothing(house: Asked, points: int, thinned: bool) -> None:
     found = house.json("/api/trends", rig="static-fire", points=points)
     assert found["downsampled"] is thinned
     series = found["channels"]["pressure"]
-    readings = len(series["timestamps"]) - len(found["gaps"])
-    assert (readings < 2062) is thinned
+    assert (series["levels"] is None) is thinned
     assert max(value for value in series["values"] if value is not None) == 46.16
 
 
