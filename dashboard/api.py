@@ -39,6 +39,10 @@ Points = Annotated[
         "with up to four readings a channel each.",
     ),
 ]
+Readings = Annotated[
+    int,
+    Query(ge=0, le=50_000, description="Up to so many readings are not thinned in any case."),
+]
 Limit = Annotated[int, Query(ge=1, le=1_000, description="At most so many entries.")]
 
 
@@ -57,12 +61,17 @@ def kpis(asked: FilterDependency, context: ContextDependency) -> Response:
 
 
 @router.get("/trends", response_model=models.Trends, summary="Readings over time")
-def trends(asked: FilterDependency, context: ContextDependency, points: Points = 1_000) -> Response:
+def trends(
+    asked: FilterDependency,
+    context: ContextDependency,
+    points: Points = 1_000,
+    readings: Readings = 0,
+) -> Response:
     """Every reading, or of as many buckets as there may be points the ones that matter."""
 
     def build() -> dict[str, Any]:
         stored, selection = asked.selection(context)
-        found = context.store.trend(selection, points)
+        found = context.store.trend(selection, points, readings)
         if found is None:
             raise nothing_in(stored, selection)
         if found.bucket_s is None:
@@ -83,7 +92,7 @@ def trends(asked: FilterDependency, context: ContextDependency, points: Points =
             "resolution_s": found.bucket_s,
         }
 
-    return json_response(context.answers.get(("trends", asked, points), build))
+    return json_response(context.answers.get(("trends", asked, points, readings), build))
 
 
 @router.get("/summary", response_model=models.SummaryModel, summary="Statistics a channel")

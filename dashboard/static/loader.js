@@ -10,7 +10,9 @@ import { rangeQuery } from "./url.js";
 
 /** Buckets, of four readings a channel at most. */
 const OVERVIEW_POINTS = "1000";
-const CHART_POINTS = { narrow: "1000", wide: "2500" };
+const CHART_POINTS = { narrow: "500", wide: "1000" };
+// Up to so many readings are drawn one by one, with their scores.
+const READINGS = "4000";
 const NARROW = 700;
 
 /**
@@ -131,9 +133,9 @@ export class Loader {
  */
 function trendQuery(rig, selection, shown, extent) {
   const points = window.innerWidth < NARROW ? CHART_POINTS.narrow : CHART_POINTS.wide;
-  if (selection.zoom === null && selection.base.kind === "all") return { rig, points };
+  if (selection.zoom === null && selection.base.kind === "all") return { rig, points, readings: READINGS };
   const margin = 1.5 * stepOf(extent);
-  return { rig, points, start: toIso(shown.start - margin), end: toIso(shown.end + margin) };
+  return { rig, points, readings: READINGS, start: toIso(shown.start - margin), end: toIso(shown.end + margin) };
 }
 
 /**

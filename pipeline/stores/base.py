@@ -218,8 +218,11 @@ class Store(Protocol):
     def kpis(self, selection: Range) -> dict[str, Any] | None:
         """The figures of the design over a range, in SQL; None where there is no reading."""
 
-    def trend(self, selection: Range, points: int) -> Trend | None:
-        """All readings, or with more than four times `points` of them as many buckets at most."""
+    def trend(self, selection: Range, points: int, readings: int = 0) -> Trend | None:
+        """All readings, or with more of them than `points` as many buckets at most.
+
+        All of them, too, where they are no more than `readings`.
+        """
 
     def bucket_summaries(self, selection: Range, bounds: Integers) -> pl.DataFrame:
         """Summaries of the buckets between bounds (in us) that have readings, by `group`.

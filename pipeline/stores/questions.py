@@ -53,11 +53,8 @@ class Questions:
     def retained_from(self) -> dict[str, datetime]:
         with self._reading() as connection:
             found = states(connection, self._schema)
-        return {
-            rig: from_microseconds(start)
-            for rig, state in found.items()
-            if (start := state.raw_from()) is not None
-        }
+        starts = {rig: _raw_from(state) for rig, state in found.items()}
+        return {rig: start for rig, start in starts.items() if start is not None}
 
     def baseline(self, rig: str) -> dict[str, Moments] | None:
         loads = self._schema.loads.c
@@ -85,7 +82,7 @@ class Questions:
             known = states(connection, self._schema)
             if known and all(state.trusted for state in known.values()):
                 found = (
-                    extent_of(connection, self._schema, Range(rig), state)
+                    extent_of(connection, self._schema, Range(rig, _raw_from(state)), state)
                     for rig, state in known.items()
                 )
                 return sum(extent.records for extent in found if extent)
@@ -129,7 +126,7 @@ class Questions:
             state = state_of(connection, self._schema, selection.rig) or RollupState()
             return Figures(connection, self._schema, selection, rig).kpis(interval_s, state)
 
-    def trend(self, selection: Range, points: int) -> Trend | None:
+    def trend(self, selection: Range, points: int, readings: int = 0) -> Trend | None:
         with self._reading() as connection:
             stored = self._rig(connection, selection.rig)
             if stored is None:
@@ -137,7 +134,7 @@ class Questions:
             rig, interval_s = stored
             state = state_of(connection, self._schema, selection.rig) or RollupState()
             query = TrendQuery(connection, self._schema, rig, interval_s, state)
-            found = query.trend(selection, points)
+            found = query.trend(selection, points, readings)
         return found.of(self.readings(selection)) if isinstance(found, FromReadings) else found
 
     def bucket_summaries(self, selection: Range, bounds: Integers) -> pl.DataFrame:
@@ -274,6 +271,12 @@ class Questions:
         newest = sa.select(last_time).where(*mine).order_by(time.desc()).limit(1)
         last = connection.scalar(newest)
         return None if first is None or last is None else Extent(0, first, last)
+
+
+def _raw_from(state: RollupState) -> datetime | None:
+    """The time from which on readings are there; None: all are."""
+    start = state.raw_from()
+    return None if start is None else from_microseconds(start)
 
 
 _ALERT_SCHEMA: dict[str, Any] = {

@@ -83,8 +83,8 @@ class TrendQuery:
         self._state = state
         self._channels = [channel.name for channel in rig.channels]
 
-    def trend(self, selection: Range, points: int) -> Trend | FromReadings | None:
-        """All readings, where there are no more than `points`; else as many buckets at most.
+    def trend(self, selection: Range, points: int, readings: int) -> Trend | FromReadings | None:
+        """All readings, up to `points` or `readings` of them; else as many buckets at most.
 
         Where it takes the readings it says what to make of them: they are read when this
         connection has been given back, as they may come on one of their own.
@@ -96,7 +96,7 @@ class TrendQuery:
         first, last = map(to_microseconds, (extent.first_timestamp, extent.last_timestamp))
         raw_from = self._state.raw_from()
         pruned = raw_from is not None and first < raw_from
-        if records <= points and not pruned:
+        if records <= max(points, readings) and not pruned:
             return FromReadings(self._rig, self._interval_s, None)
         span = last - first + 1
         # The first and the last bucket may begin before the range, and end after it.

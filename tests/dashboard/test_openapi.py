@@ -28,6 +28,7 @@ PATHS = (
     "/api/kpis",
     "/api/loads",
     "/api/rigs",
+    "/api/statistics",
     "/api/summary",
     "/api/trends",
 )

@@ -42,7 +42,7 @@ def test_what_was_pruned_is_still_in_the_figures(loaded: Store, sql: Sql) -> Non
     assert sql("SELECT min(timestamp) FROM sensor_data") == [(int(LIMIT.timestamp()) * 10**6,)]
     assert loaded.kpis(WHOLE) == before
     assert loaded.kpis(Range("rig-1", START, LIMIT)) == morning
-    assert loaded.total_records() == 8640
+    assert loaded.total_records() == 4320
     (stored,) = loaded.rigs()
     assert (stored.total_records, stored.first_timestamp) == (8640, START)
     assert loaded.check(deep=True) == []
