@@ -133,9 +133,10 @@ export class Loader {
  */
 function trendQuery(rig, selection, shown, extent) {
   const points = window.innerWidth < NARROW ? CHART_POINTS.narrow : CHART_POINTS.wide;
-  if (selection.zoom === null && selection.base.kind === "all") return { rig, points, readings: READINGS };
+  const query = { rig, points, readings: READINGS };
+  if (selection.zoom === null && selection.base.kind === "all") return query;
   const margin = 1.5 * stepOf(extent);
-  return { rig, points, readings: READINGS, start: toIso(shown.start - margin), end: toIso(shown.end + margin) };
+  return { ...query, start: toIso(shown.start - margin), end: toIso(shown.end + margin) };
 }
 
 /**
