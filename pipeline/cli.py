@@ -3,6 +3,7 @@
 import json
 import os
 import runpy
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from pipeline.commands import add_commands
 from pipeline.errors import SettingsError, SmartSensorError
 from pipeline.paths import resource
 from pipeline.settings import Settings
-from pipeline.terminal import errors, plain, progress_bar, used_settings
+from pipeline.terminal import errors, heed_interrupts, plain, progress_bar, used_settings
 
 app = typer.Typer(
     name="smart-sensor",
@@ -43,13 +44,23 @@ INTERRUPTED = {
 }
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl+C does: nothing is left half done."""
+
+
 def main() -> None:
     """Entry point of the `smart-sensor` command."""
+    if INTERRUPTED.keys() & sys.argv[1:2]:
+        signal.signal(signal.SIGTERM, _terminate)
     run(sys.argv[1:])
 
 
+def _terminate(_number: int, _frame: object) -> None:
+    raise _Terminated
+
+
 def run(arguments: Sequence[str]) -> None:
-    """Run a command line and exit: 0 done, 1 nothing accepted, 2 bad use, 130 interrupted."""
+    """Run a command line and exit: 0 done, 1 nothing accepted, 2 bad use, 130 or 143 stopped."""
     try:
         app(list(arguments), prog_name="smart-sensor")
     except SmartSensorError as error:
@@ -63,6 +74,8 @@ def run(arguments: Sequence[str]) -> None:
             sys.exit(0)
         if stop.code == 130 and arguments and arguments[0] in INTERRUPTED:
             errors.print(f"smart-sensor: interrupted; {INTERRUPTED[arguments[0]]}")
+            if isinstance(getattr(stop.__context__, "__cause__", None), _Terminated):
+                sys.exit(143)
         raise
 
 
@@ -108,6 +121,7 @@ def etl(
     from pipeline.rig import configured_rig
 
     settings = used_settings()
+    heed_interrupts()
     configured = configured_rig(settings, rig_file, rig)
     console = Console(highlight=False, emoji=False)
     if preview:

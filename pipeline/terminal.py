@@ -1,6 +1,7 @@
 """What every command does on a terminal: settings and log, a progress bar, questions, JSON."""
 
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,11 +79,25 @@ def plain(value: Any) -> Any:
 def confirm(question: str, yes: bool) -> None:
     """Ask on a terminal unless `yes`; stops the command when the answer is no.
 
-    Raises SmartSensorError where nobody can be asked.
+    Raises SmartSensorError where nobody can be asked, KeyboardInterrupt for Ctrl+C.
     """
     if yes:
         return
     if not sys.stdin.isatty():
         raise SmartSensorError(f"{question} Nobody can be asked here: say --yes to go ahead")
-    if not typer.confirm(question, err=True):
+    heed_interrupts()
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort as abort:
+        typer.echo(err=True)
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        agreed = False
+    if not agreed:
         raise typer.Exit(1)
+
+
+def heed_interrupts() -> None:
+    """Let Ctrl+C end a wait for the keyboard: Polars has SIGINT begin such a wait anew."""
+    if hasattr(signal, "siginterrupt"):  # Windows needs none
+        signal.siginterrupt(signal.SIGINT, True)

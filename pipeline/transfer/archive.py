@@ -130,11 +130,14 @@ class _Sink:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self._ended = False
         self.size = 0
         self.hash = hashlib.sha256()
 
     def write(self, data: Any) -> int:
         raw = memoryview(data)
+        if self._ended:
+            return raw.nbytes  # after an error, the footer of a part that nobody will read
         self.hash.update(raw)
         self.size += raw.nbytes
         self._file.write(raw)
@@ -150,6 +153,7 @@ class _Sink:
         """Ended by `end`."""
 
     def end(self) -> None:
+        self._ended = True
         self._file.close()
 
 

@@ -1,5 +1,6 @@
 """Backups of one moment, verified before anything is replaced, and put back in one step."""
 
+import gc
 import json
 import shutil
 import sqlite3
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from pipeline.errors import SmartSensorError
 from pipeline.settings import load_settings
 from pipeline.transfer import archive, restore
+from pipeline.transfer.backup import back_up
 from tests.conftest import Command
 from tests.pipeline.transfer.conftest import (
     Fill,
@@ -224,3 +226,15 @@ def test_where_a_backup_is_not_written(
     assert "there is no such database" in smart_sensor("backup", "x.zip").err
     assert not (home / "x.zip").exists()
     assert not (home / "none.db").exists()
+
+
+def test_an_interrupted_archive_leaves_nothing_and_complains_of_nothing(
+    filled: Tables, home: Path
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        back_up(load_settings(), home / "new" / "x.zip", interrupt)
+    gc.collect()  # whatever a writer says that was left open is a warning, and fails the test
+    assert list((home / "new").iterdir()) == []
