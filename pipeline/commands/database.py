@@ -30,8 +30,10 @@ def status(as_json: AsJson = False) -> None:
         return
     last = rfc3339(found.last_timestamp) if found.last_timestamp else "none"
     table = Table.grid(padding=(0, 2))
+    copy = [("state", "an unfinished copy; start `smart-sensor migrate` again")]
     for name, value in (
         ("database", name_of(settings)),
+        *(copy if found.unfinished_copy else []),
         ("backend", f"{found.backend} {found.server_version}"),
         ("table", found.table),
         ("schema", found.schema_step),

@@ -2,14 +2,17 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.commands.shared import existing_store, name_of, refuse_missing, selections
-from pipeline.errors import SettingsError
+from pipeline.errors import DatabaseError, SettingsError
 from pipeline.settings import Settings, load_settings
 from pipeline.terminal import errors, progress_bar, used_settings
+
+if TYPE_CHECKING:
+    from pipeline.stores import Store
 
 
 class Format(StrEnum):
@@ -89,7 +92,7 @@ def migrate(
     refuse_missing(settings)
     with (
         closing(open_store(settings)) as source,
-        closing(open_store(other)) as target,
+        closing(_opened(other)) as target,
         progress_bar() as progress,
     ):
         copied = copy_store(source, target, progress)
@@ -104,6 +107,16 @@ def migrate(
             "moment was copied; they are not in the copy. Stop its writers and copy again"
         )
         raise typer.Exit(1)
+
+
+def _opened(other: Settings) -> "Store":
+    """The target's store; what is wrong with it is said of --to."""
+    from pipeline.stores import open_store
+
+    try:
+        return open_store(other)
+    except DatabaseError as error:
+        raise type(error)(str(error).replace("DATABASE_URL", "--to")) from None
 
 
 def _settings_of(url: str, settings: Settings) -> Settings:
