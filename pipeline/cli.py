@@ -5,8 +5,7 @@ import os
 import runpy
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -17,10 +16,12 @@ from rich.console import Console
 
 from pipeline import __version__
 from pipeline.commands import add_commands
+from pipeline.commands.shared import Force
 from pipeline.errors import SettingsError, SmartSensorError
 from pipeline.paths import resource
 from pipeline.settings import Settings
 from pipeline.terminal import errors, heed_interrupts, plain, progress_bar, used_settings
+from pipeline.transfer.files import refuse_existing, replacing
 
 app = typer.Typer(
     name="smart-sensor",
@@ -41,6 +42,7 @@ INTERRUPTED = {
     "migrate": "the same command goes on from here",
     "prune": "what was deleted is accounted for",
     "restore": "nothing was changed",
+    "simulate": "no file was written",
 }
 
 
@@ -206,12 +208,15 @@ def simulate(
         int | None,
         typer.Option(min=1, help="Number of rows; default: the sample of 100 readings."),
     ] = None,
-    interval: Annotated[float, typer.Option(help="Seconds between rows, with --rows.")] = 1.0,
+    interval: Annotated[
+        float, typer.Option(min=1e-6, help="Seconds between rows, with --rows.")
+    ] = 1.0,
     start: Annotated[datetime | None, typer.Option(help="Time of the first row, in UTC.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same rows.")] = 42,
     fault_rate: Annotated[
         float, typer.Option(min=0, max=1, help="Share of faulty rows, with --rows.")
     ] = 0.0,
+    force: Force = False,
 ) -> None:
     """Write simulated raw readings as CSV; without options those of data/simulated_raw.csv."""
     from datetime import UTC
@@ -219,15 +224,18 @@ def simulate(
     from pipeline import simulate as simulation
 
     beginning = (start or datetime(2025, 7, 13)).replace(tzinfo=UTC)  # noqa: DTZ001  # made aware
+    output = None if output == Path("-") else output
+    if output is not None:
+        refuse_existing(output, force)
     if rows is None:
         text = simulation.raw_csv(simulation.sample(beginning, seed))
         _write(text, output)
         return
     if output is None:
         raise SettingsError("simulate --rows needs a file to write: smart-sensor simulate FILE")
-    with _writing(output):
+    with replacing(output) as temporary:
         simulation.write_csv(
-            output,
+            temporary,
             rows,
             interval=timedelta(seconds=interval),
             start=beginning,
@@ -242,18 +250,8 @@ def _write(text: str, output: Path | None) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
-    with _writing(output):
-        output.write_bytes(text.encode())
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Make the file's folder; what goes wrong from here on is one line."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise SmartSensorError(f"{path}: {error.strerror or error}") from None
+    with replacing(output) as temporary:
+        temporary.write_bytes(text.encode())
 
 
 if __name__ == "__main__":

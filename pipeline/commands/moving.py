@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.commands.shared import existing_store, name_of, refuse_missing, selections
+from pipeline.commands.shared import Force, existing_store, name_of, refuse_missing, selections
 from pipeline.errors import DatabaseError, SettingsError
 from pipeline.settings import Settings, load_settings
 from pipeline.terminal import errors, progress_bar, used_settings
@@ -25,7 +25,7 @@ class Format(StrEnum):
 def export(
     path: Annotated[str, typer.Argument(help="File to write; - is standard output, with CSV.")],
     format: Annotated[
-        Format | None, typer.Option(help="Default: by the name of the file, else parquet.")
+        Format | None, typer.Option(help="Default: by the ending .parquet, .csv or .csv.gz.")
     ] = None,
     rig: Annotated[str | None, typer.Option(help="Readings of this rig; default: all.")] = None,
     start: Annotated[str | None, typer.Option(help="From this time on.")] = None,
@@ -33,18 +33,21 @@ def export(
     date: Annotated[
         str | None, typer.Option(help="One day (YYYY-MM-DD) in the rig's time zone.")
     ] = None,
+    force: Force = False,
 ) -> None:
     """Write stored readings, scores and levels to a Parquet or CSV file."""
-    from pipeline.transfer.export import export_readings, refuse_format
+    from pipeline.transfer.export import export_readings, format_of, refuse_format
+    from pipeline.transfer.files import refuse_existing
 
     settings = used_settings()
-    chosen = format or (Format.CSV if path.lower().endswith(".csv") else Format.PARQUET)
-    refuse_format(path, chosen.value)
+    chosen = format.value if format else format_of(path)
+    refuse_format(path, chosen)
+    refuse_existing(Path(path), force or path == "-")
     with existing_store(settings) as store, progress_bar() as progress:
         rows = export_readings(
             store,
             None if path == "-" else Path(path),
-            chosen.value,
+            chosen,
             selections(store, rig, start, end, date),
             progress,
         )

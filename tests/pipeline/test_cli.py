@@ -188,7 +188,8 @@ def test_the_recording_with_its_rig_file(loaded: Json) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [(["--version"], 0), (["--help"], 0), (["etl", "--help"], 0), (["nonsense"], 2), ([], 2),
-     (["etl", "--nonsense"], 2), (["simulate", "--rows", "0"], 2)],
+     (["etl", "--nonsense"], 2), (["simulate", "--rows", "0"], 2),
+     (["simulate", "x.csv", "--rows", "9", "--interval", "-1"], 2)],
 )  # fmt: skip
 def test_exit_codes_of_the_command_itself(
     arguments: list[str], code: int, smart_sensor: Command
@@ -205,6 +206,13 @@ def test_simulate_writes_the_sample(smart_sensor: Command, home: Path) -> None:
     assert smart_sensor("simulate").out == committed
     assert smart_sensor("simulate", "new/x.csv").code == 0
     assert (home / "new" / "x.csv").read_text() == committed
+    again = smart_sensor("simulate", "new/x.csv", "--seed", 7)
+    assert again.code == 2
+    assert "new/x.csv: is there already" in again.err
+    assert (home / "new" / "x.csv").read_text() == committed
+    assert smart_sensor("simulate", "new/x.csv", "--seed", 7, "--force").code == 0
+    assert (home / "new" / "x.csv").read_text() != committed
+    assert smart_sensor("simulate", "-").out == committed
 
 
 def test_simulated_faults_are_rejected_for_their_reasons(

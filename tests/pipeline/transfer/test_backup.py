@@ -218,6 +218,18 @@ def test_where_a_backup_is_not_written(
     itself = smart_sensor("backup", "processed.db")
     assert itself.err == "smart-sensor: processed.db: is the database itself; give another name\n"
     assert smart_sensor("backup", "a.csv/b.zip").code == 2
+    assert smart_sensor("backup", "-").err == (
+        "smart-sensor: -: a backup goes to a file only; give its name\n"
+    )
+    for name in ("x.zip", "x.db"):
+        (home / name).write_text("precious")
+        assert smart_sensor("backup", name).err == (
+            f"smart-sensor: {name}: is there already; give another name, or --force to replace it\n"
+        )
+        assert (home / name).read_text() == "precious"
+        assert smart_sensor("backup", name, "--force").code == 0
+        assert (home / name).read_bytes()[:8] != b"precious"
+        (home / name).unlink()
     monkeypatch.setenv("DATABASE_URL", postgres_url)
     sqlite_of_postgres = smart_sensor("backup", "x.db")
     assert sqlite_of_postgres.code == 2
