@@ -22,7 +22,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def status(as_json: AsJson = False) -> None:
     """What the database is, and what is in it."""
     settings = used_settings()
-    with existing_store(settings) as store:
+    with existing_store(settings, adopting=False) as store:
         found = store.status()
     rows = sum(found.readings.values())
     if as_json:
@@ -73,7 +73,7 @@ def upgrade() -> None:
 def check(as_json: AsJson = False) -> None:
     """Look whether every reading is accounted for; exit code 1 where something is wrong."""
     settings = used_settings()
-    with existing_store(settings) as store:
+    with existing_store(settings, adopting=False) as store:
         findings = store.check()
     wrong = any(finding.wrong for finding in findings)
     if as_json:

@@ -30,12 +30,12 @@ def refuse_missing(settings: Settings) -> None:
 
 
 @contextmanager
-def existing_store(settings: Settings) -> Iterator["Store"]:
+def existing_store(settings: Settings, adopting: bool = True) -> Iterator["Store"]:
     """The store of DATABASE_URL. Raises DatabaseError where there is none yet."""
     from pipeline.stores import open_store
 
     refuse_missing(settings)
-    with closing(open_store(settings)) as store:
+    with closing(open_store(settings, adopting)) as store:
         yield store
 
 
