@@ -65,8 +65,8 @@ def _problem(text: str) -> str | None:
         return f"{known}it begins with sqlite:/// or postgresql://"
     if scheme.startswith("sqlite"):
         return None
-    before_query = rest.partition("?")[0]
-    if re.search(r"\s", before_query):
+    # SQLAlchemy writes a blank in a password as it is.
+    if re.search(r"\s", rest.rpartition("@")[2].partition("?")[0]):
         return "a blank is written %20"
     if rest.count("@") > 1:
         return _ENCODED
