@@ -191,15 +191,21 @@ def test_what_cannot_be_restored_is_one_line_and_changes_nothing(
         "foreign.zip": _zip_of(**{"manifest.json": b'{"format": "else"}'}),
         "text.zip": b"text",
         "damaged.db": bytes(damaged),
+        "cut.zip": (home / "good.zip").read_bytes()[:-500],
     }
+    shutil.copy(home / "good.db", home / "future.db")
+    with closing(sqlite3.connect(home / "future.db")) as connection, connection:
+        connection.execute("INSERT INTO sensor_data_migrations VALUES ('9999_future', 0)")
     for name, content in files.items():
         (home / name).write_bytes(content)
     for name, message in {
         "newer.zip": "newer.zip: was made by a newer version (smart-sensor",
-        "empty.zip": "empty.zip: the backup is damaged: ",
+        "empty.zip": "empty.zip: the backup is damaged: it is cut off, or parts of it were changed",
+        "cut.zip": "cut.zip: the backup is damaged: it is cut off, or parts of it were changed",
         "foreign.zip": "foreign.zip: the backup is damaged: its manifest is of something else",
         "text.zip": "text.zip: is no backup of Smart Sensor; `smart-sensor import` reads",
-        "damaged.db": "damaged.db: the backup is damaged: ",
+        "damaged.db": "damaged.db: the backup is damaged: SQLite finds its content contradictory;",
+        "future.db": "future.db: table 'sensor_data' was made by a newer version of Smart Sensor",
         "other.db": "other.db: has no table of readings 'sensor_data'; it has none: set TABLE_NAME",
         "none.zip": "none.zip: No such file or directory",
     }.items():
