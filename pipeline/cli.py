@@ -21,6 +21,7 @@ from pipeline.errors import SettingsError, SmartSensorError
 from pipeline.paths import resource
 from pipeline.settings import Settings
 from pipeline.terminal import errors, heed_interrupts, plain, progress_bar, used_settings
+from pipeline.terminal import output as output_console
 from pipeline.transfer.files import refuse_existing, replacing
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 add_commands(app)
 
@@ -125,7 +127,7 @@ def etl(
     settings = used_settings()
     heed_interrupts()
     configured = configured_rig(settings, rig_file, rig)
-    console = Console(highlight=False, emoji=False)
+    console = output_console()
     if preview:
         _preview(paths or [], configured, settings, console, as_json)
         return

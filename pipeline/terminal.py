@@ -16,6 +16,9 @@ from pipeline.errors import SmartSensorError
 from pipeline.settings import Settings, get_settings
 from pipeline.timestamps import rfc3339
 
+# A line that goes into a file or another program is not broken where a terminal would end.
+_PIPED_WIDTH = 1000
+
 errors = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
@@ -28,6 +31,14 @@ def used_settings() -> Settings:
         stream=sys.stderr,
     )
     return settings
+
+
+def output() -> Console:
+    """Where results are printed as text: as wide as the terminal, and elsewhere as need be."""
+    console = Console(highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _PIPED_WIDTH
+    return console
 
 
 @contextmanager

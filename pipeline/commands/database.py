@@ -5,12 +5,11 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.commands.shared import existing_store, name_of, size
-from pipeline.terminal import plain, used_settings
+from pipeline.terminal import output, plain, used_settings
 from pipeline.timestamps import rfc3339
 
 app = typer.Typer(help="State, schema and accounts of the database.", no_args_is_help=True)
@@ -46,7 +45,7 @@ def status(as_json: AsJson = False) -> None:
         ("last reading", last),
     ):
         table.add_row(Text(name), Text(value))
-    Console(highlight=False, emoji=False).print(table)
+    output().print(table)
 
 
 @app.command()

@@ -108,6 +108,15 @@ def test_a_preview_loads_nothing(smart_sensor: Command, home: Path, write: Any) 
     assert os.listdir(home) == ["x.csv"]
 
 
+def test_output_into_a_pipe_is_not_wrapped(
+    smart_sensor: Command, write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = [f"a note of number {number}" for number in range(20)]
+    write("x.csv", f"{HEADER},{','.join(notes)}\n{ROW.strip()}{',x' * 20}\n")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert ", ".join(notes) in smart_sensor("etl", "x.csv").out
+
+
 def test_a_preview_for_programs(loaded: Json, home: Path) -> None:
     (found,) = loaded(RECORDING, "--rig-file", STATIC_FIRE, "--preview")
     assert (found["rows_read"], found["accepted"]) == (2062, 2062)
@@ -187,7 +196,8 @@ def test_the_recording_with_its_rig_file(loaded: Json) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [(["--version"], 0), (["--help"], 0), (["etl", "--help"], 0), (["nonsense"], 2), ([], 2),
+    [(["--version"], 0), (["--help"], 0), (["-h"], 0),
+     (["db", "status", "-h"], 0), (["etl", "--help"], 0), (["nonsense"], 2), ([], 2),
      (["etl", "--nonsense"], 2), (["simulate", "--rows", "0"], 2),
      (["simulate", "x.csv", "--rows", "9", "--interval", "-1"], 2)],
 )  # fmt: skip
