@@ -61,7 +61,7 @@ def import_(
         bool, typer.Option("--force", help="Import a file again that was already imported.")
     ] = False,
 ) -> None:
-    """Store exported readings as they are, with scores and levels, as one load."""
+    """Store exported readings as they are, one load for each set of channels."""
     from contextlib import closing
 
     from pipeline.stores import open_store
