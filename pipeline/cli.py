@@ -3,9 +3,9 @@
 import json
 import os
 import runpy
+import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -16,10 +16,13 @@ from rich.console import Console
 
 from pipeline import __version__
 from pipeline.commands import add_commands
+from pipeline.commands.shared import Force
 from pipeline.errors import SettingsError, SmartSensorError
 from pipeline.paths import resource
 from pipeline.settings import Settings
-from pipeline.terminal import errors, plain, progress_bar, used_settings
+from pipeline.terminal import errors, heed_interrupts, plain, progress_bar, used_settings
+from pipeline.terminal import output as output_console
+from pipeline.transfer.files import refuse_existing, replacing
 
 app = typer.Typer(
     name="smart-sensor",
@@ -27,6 +30,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 add_commands(app)
 
@@ -40,16 +44,27 @@ INTERRUPTED = {
     "migrate": "the same command goes on from here",
     "prune": "what was deleted is accounted for",
     "restore": "nothing was changed",
+    "simulate": "no file was written",
 }
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl+C does: nothing is left half done."""
 
 
 def main() -> None:
     """Entry point of the `smart-sensor` command."""
+    if INTERRUPTED.keys() & sys.argv[1:2]:
+        signal.signal(signal.SIGTERM, _terminate)
     run(sys.argv[1:])
 
 
+def _terminate(_number: int, _frame: object) -> None:
+    raise _Terminated
+
+
 def run(arguments: Sequence[str]) -> None:
-    """Run a command line and exit: 0 done, 1 nothing accepted, 2 bad use, 130 interrupted."""
+    """Run a command line and exit: 0 done, 1 nothing accepted, 2 bad use, 130 or 143 stopped."""
     try:
         app(list(arguments), prog_name="smart-sensor")
     except SmartSensorError as error:
@@ -63,6 +78,8 @@ def run(arguments: Sequence[str]) -> None:
             sys.exit(0)
         if stop.code == 130 and arguments and arguments[0] in INTERRUPTED:
             errors.print(f"smart-sensor: interrupted; {INTERRUPTED[arguments[0]]}")
+            if isinstance(getattr(stop.__context__, "__cause__", None), _Terminated):
+                sys.exit(143)
         raise
 
 
@@ -108,8 +125,9 @@ def etl(
     from pipeline.rig import configured_rig
 
     settings = used_settings()
+    heed_interrupts()
     configured = configured_rig(settings, rig_file, rig)
-    console = Console(highlight=False, emoji=False)
+    console = output_console()
     if preview:
         _preview(paths or [], configured, settings, console, as_json)
         return
@@ -192,12 +210,15 @@ def simulate(
         int | None,
         typer.Option(min=1, help="Number of rows; default: the sample of 100 readings."),
     ] = None,
-    interval: Annotated[float, typer.Option(help="Seconds between rows, with --rows.")] = 1.0,
+    interval: Annotated[
+        float, typer.Option(min=1e-6, help="Seconds between rows, with --rows.")
+    ] = 1.0,
     start: Annotated[datetime | None, typer.Option(help="Time of the first row, in UTC.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same rows.")] = 42,
     fault_rate: Annotated[
         float, typer.Option(min=0, max=1, help="Share of faulty rows, with --rows.")
     ] = 0.0,
+    force: Force = False,
 ) -> None:
     """Write simulated raw readings as CSV; without options those of data/simulated_raw.csv."""
     from datetime import UTC
@@ -205,15 +226,18 @@ def simulate(
     from pipeline import simulate as simulation
 
     beginning = (start or datetime(2025, 7, 13)).replace(tzinfo=UTC)  # noqa: DTZ001  # made aware
+    output = None if output == Path("-") else output
+    if output is not None:
+        refuse_existing(output, force)
     if rows is None:
         text = simulation.raw_csv(simulation.sample(beginning, seed))
         _write(text, output)
         return
     if output is None:
         raise SettingsError("simulate --rows needs a file to write: smart-sensor simulate FILE")
-    with _writing(output):
+    with replacing(output) as temporary:
         simulation.write_csv(
-            output,
+            temporary,
             rows,
             interval=timedelta(seconds=interval),
             start=beginning,
@@ -228,18 +252,8 @@ def _write(text: str, output: Path | None) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
-    with _writing(output):
-        output.write_bytes(text.encode())
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Make the file's folder; what goes wrong from here on is one line."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise SmartSensorError(f"{path}: {error.strerror or error}") from None
+    with replacing(output) as temporary:
+        temporary.write_bytes(text.encode())
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What a database driver says, as errors of ours: told apart by code, never by text."""
 
+import os
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -80,16 +81,31 @@ def _of_sqlite(error: BaseException | None, url: sa.URL) -> DatabaseError:
     # The low byte of an extended result code is the code itself.
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
     problem = _SQLITE_PROBLEMS.get(code, str(error))
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+        problem = _not_writable(str(url.database)) or problem
     kind = DatabaseUnavailable if code in SQLITE_PASSING else DatabaseError
     return kind(f"{shown(url)}: {problem}")
+
+
+def _not_writable(file: str) -> str | None:
+    """What keeps a writer out of a file that is itself writable: SQLite needs more beside it."""
+    if not os.access(file, os.W_OK):
+        return None
+    for each in (f"{file}-wal", f"{file}-shm", os.path.dirname(file) or "."):
+        if os.path.exists(each) and not os.access(each, os.W_OK):
+            return (
+                f"{each} is not writable, and it has to be; change its permissions or DATABASE_URL"
+            )
+    return None
 
 
 def _of_postgres(error: BaseException | None, url: sa.URL) -> DatabaseError:
     code = getattr(error, "sqlstate", None)
     if code is None:
         # Both drivers call it so when the connection fails.
-        failed = type(error).__name__ == "OperationalError"
-        return _unreachable(error, url) if failed else DatabaseError(f"{shown(url)}: {error}")
+        if type(error).__name__ == "OperationalError":
+            return _unreachable(error, url)
+        return DatabaseError(f"{shown(url)}: {_last_line(error)}; check DATABASE_URL")
     kind = _POSTGRES_KINDS.get(code) or _POSTGRES_KINDS.get(code[:2]) or DatabaseError
     problem = _POSTGRES_PROBLEMS.get(code) or _POSTGRES_PROBLEMS.get(code[:2])
     return kind(f"{shown(url)}: {problem or _first_line(error)} ({code})")
@@ -124,7 +140,8 @@ def _state(url: sa.URL) -> str:
             socket.create_connection((url.host, url.port or 5432), _PATIENCE_S).close()
         except OSError:
             return "silent"
-    asked = url.update_query_dict({"connect_timeout": str(_PATIENCE_S)})
+    # Whether it is there, not whether it has SSL.
+    asked = url.update_query_dict({"connect_timeout": str(_PATIENCE_S), "sslmode": "disable"})
     found = pq.PGconn.ping(conninfo(asked).encode())
     if found == pq.Ping.OK:
         return "accepts"
@@ -155,4 +172,7 @@ def _first_line(error: Any) -> str:
 
 def _last_line(error: Any) -> str:
     line = str(error).strip().rpartition("\n")[2]
-    return line.rpartition("FATAL: ")[2].strip()
+    for words in ("FATAL: ", " failed: ", "connection is bad: "):
+        if words in line:
+            return line.rpartition(words)[2].strip()
+    return line

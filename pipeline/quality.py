@@ -193,7 +193,7 @@ def _rules(rows: pl.DataFrame, rig: Rig) -> list[tuple[str, pl.Expr, pl.Expr]]:
         (
             "unparsable",
             pl.col(channel.name).is_null() & ~pl.col(f"{channel.name} missing"),
-            _quoted(channel.name, "not a number"),
+            _quoted(channel.name, "not a number") + _decimal_hint(channel, rig),
         )
         for channel in channels
     ]
@@ -228,6 +228,15 @@ def _quoted(name: str, problem: str) -> pl.Expr:
     """A sentence with the value in it; a long value is cut."""
     value = pl.col(f"{name} text").fill_null("").str.slice(0, 80)
     return pl.concat_str(pl.lit(f"{name} '"), value, pl.lit(f"' is {problem}"))
+
+
+def _decimal_hint(channel: Channel, rig: Rig) -> pl.Expr:
+    """What to do about a decimal comma where none is expected; else an empty text."""
+    if rig.files.decimal == ",":
+        return pl.lit("")
+    comma = pl.col(f"{channel.name} text").str.contains(r"^\s*[+-]?\d+,\d+\s*$")
+    hint = '; for decimal commas set decimal = "," under [files] in the rig file'
+    return pl.when(comma).then(pl.lit(hint)).otherwise(pl.lit(""))
 
 
 def _range_text(channel: Channel) -> str:

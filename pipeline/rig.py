@@ -15,7 +15,14 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 
 from pipeline.errors import RigError
 from pipeline.settings import Settings, default_rig_file
@@ -186,6 +193,7 @@ class Rig(_Part):
     interval_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     files: Files = Files()
     channels: tuple[Channel, ...]
+    _file: str = PrivateAttr("")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -203,6 +211,11 @@ class Rig(_Part):
             raise ValueError(f"name {self.name!r} has to be printable text")
         _refuse_shared_columns(self)
         return self
+
+    @property
+    def file(self) -> str:
+        """The rig file that was configured; empty for a rig that comes from elsewhere."""
+        return self._file
 
     @property
     def zone(self) -> ZoneInfo:
@@ -337,7 +350,9 @@ def configured_rig(
     rig = load_rig(path)
     if path.exists() and default_rig_file().exists() and path.samefile(default_rig_file()):
         rig = _with_overrides(rig, settings.channel_overrides)
-    return rig.renamed(name)
+    found = rig.renamed(name).model_copy()
+    found._file = str(path)
+    return found
 
 
 def _with_overrides(rig: Rig, overrides: dict[str, dict[str, float]]) -> Rig:

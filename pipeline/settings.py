@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
+from pipeline.database_urls import masked, parsed
 from pipeline.durations import ALLOWED as DURATIONS_ALLOWED
 from pipeline.durations import LEVEL_AGES_ALLOWED, parse_duration, parse_level_ages
 from pipeline.errors import SettingsError
@@ -21,20 +21,6 @@ from pipeline.paths import checkout, resource
 
 # 48 leaves room for `_migrations` within the 63 bytes that PostgreSQL keeps of a name.
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
-# How a database may be named, and what SQLAlchemy calls it.
-_DRIVERS = {
-    "sqlite": "sqlite",
-    "sqlite+pysqlite": "sqlite",
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-    "postgresql+psycopg": "postgresql+psycopg",
-}
-# Several servers as libpq has them: host1:port1,host2:port2.
-_HOST = r"[^/?@:,]+(?::\d+)?"
-_SEVERAL_HOSTS = re.compile(
-    rf"(postgres[a-z+]*://(?:[^/?]*@)?)({_HOST}(?:,{_HOST})+)(/[^?]*)?\??(.*)"
-)
-
 Limit = Annotated[float, Field(allow_inf_nan=False)]
 ZScore = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -235,22 +221,14 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _absolute_url(cls, value: str, info: ValidationInfo) -> str:
-        try:
-            url = make_url(_with_hosts_apart(value))
-        except ArgumentError:
-            raise ValueError("not a database URL") from None
-        driver = _DRIVERS.get(url.drivername)
-        if driver is None:
-            raise ValueError("unknown database")
-        if driver == "sqlite":
-            if not url.database or url.database == ":memory:" or url.host:
-                raise ValueError("a file is needed")
-            path = project_home() / Path(url.database).expanduser()
+        url = parsed(value)
+        if url.drivername == "sqlite":
+            path = project_home() / Path(str(url.database)).expanduser()
             url = URL.create("sqlite", database=str(path), query=url.query)
         password_file = info.data.get("database_password_file")
         if password_file is not None:
             url = _with_password(url, password_file)
-        return url.set(drivername=driver).render_as_string(hide_password=False)
+        return url.render_as_string(hide_password=False)
 
     @field_validator("data_path", "processed_data_path")
     @classmethod
@@ -280,7 +258,7 @@ class Settings(BaseSettings):
     @property
     def masked_database_url(self) -> str:
         """DATABASE_URL as it may be shown: without its password."""
-        return _mask(make_url(self.database_url).render_as_string(hide_password=True))
+        return masked(make_url(self.database_url).render_as_string(hide_password=True))
 
     @property
     def channel_overrides(self) -> dict[str, dict[str, float]]:
@@ -307,30 +285,15 @@ class Settings(BaseSettings):
 
 def _one_line(error: ValidationError, given: dict[str, Any]) -> str:
     """The first failing setting: its variable, its value, what is allowed."""
-    field = str(error.errors(include_url=False, include_context=False)[0]["loc"][0])
+    first = error.errors(include_url=False, include_context=False)[0]
+    field = str(first["loc"][0])
     extra = Settings.model_fields[field].json_schema_extra
     allowed = extra["allowed"] if isinstance(extra, dict) else ""
     value = given.get(field)
     if field == "database_url":
-        value = _mask(str(value))
+        value = masked(str(value))
+        allowed = f"{allowed}; {first['msg'].removeprefix('Value error, ')}"
     return f"{field.upper()}={value}: not allowed; allowed is {allowed}"
-
-
-def _mask(url: str) -> str:
-    """What may be shown of a database URL that cannot be read: nothing that may be a password."""
-    scheme, separator, rest = url.rpartition("://")
-    if not re.search(r"[@?]" if scheme == "sqlite" else r"[@?:]", rest):
-        return url
-    return f"{scheme}://***" if separator and scheme.isalnum() else "***"
-
-
-def _with_hosts_apart(url: str) -> str:
-    """A URL of several servers as SQLAlchemy has it; any other one as it is."""
-    found = _SEVERAL_HOSTS.fullmatch(url)
-    if found is None:
-        return url
-    beginning, hosts, path, query = found.groups("")
-    return f"{beginning}{path}?{'&'.join([*(f'host={h}' for h in hosts.split(',')), query])}"
 
 
 def _with_password(url: URL, file: Path) -> URL:

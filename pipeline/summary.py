@@ -56,8 +56,9 @@ class EtlSummary:
 
     @property
     def succeeded(self) -> bool:
-        """False when nothing was accepted, and nothing had been before."""
-        return any(source.status in ("loaded", "already loaded") for source in self.sources)
+        """False when a source failed, or nothing was accepted, and nothing had been before."""
+        done = any(source.status in ("loaded", "already loaded") for source in self.sources)
+        return done and all(source.status != "failed" for source in self.sources)
 
     @property
     def failed(self) -> list[SourceSummary]:

@@ -1,6 +1,7 @@
 """What every command does on a terminal: settings and log, a progress bar, questions, JSON."""
 
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from pipeline.errors import SmartSensorError
 from pipeline.settings import Settings, get_settings
 from pipeline.timestamps import rfc3339
 
+# A line that goes into a file or another program is not broken where a terminal would end.
+_PIPED_WIDTH = 1000
+
 errors = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
@@ -27,6 +31,14 @@ def used_settings() -> Settings:
         stream=sys.stderr,
     )
     return settings
+
+
+def output() -> Console:
+    """Where results are printed as text: as wide as the terminal, and elsewhere as need be."""
+    console = Console(highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _PIPED_WIDTH
+    return console
 
 
 @contextmanager
@@ -78,11 +90,25 @@ def plain(value: Any) -> Any:
 def confirm(question: str, yes: bool) -> None:
     """Ask on a terminal unless `yes`; stops the command when the answer is no.
 
-    Raises SmartSensorError where nobody can be asked.
+    Raises SmartSensorError where nobody can be asked, KeyboardInterrupt for Ctrl+C.
     """
     if yes:
         return
     if not sys.stdin.isatty():
         raise SmartSensorError(f"{question} Nobody can be asked here: say --yes to go ahead")
-    if not typer.confirm(question, err=True):
+    heed_interrupts()
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort as abort:
+        typer.echo(err=True)
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        agreed = False
+    if not agreed:
         raise typer.Exit(1)
+
+
+def heed_interrupts() -> None:
+    """Let Ctrl+C end a wait for the keyboard: Polars has SIGINT begin such a wait anew."""
+    if hasattr(signal, "siginterrupt"):  # Windows needs none
+        signal.siginterrupt(signal.SIGINT, True)

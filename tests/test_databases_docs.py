@@ -71,7 +71,8 @@ def test_the_benchmarks_know_their_options(command: str) -> None:
 def test_a_benchmark_prints_both_ways_and_the_limit() -> None:
     script = [sys.executable, ROOT / "benchmarks" / "etl.py", "--rows", "2000", "--repeat", "1"]
     done = subprocess.run(script, capture_output=True, text=True, check=True)
-    rows = re.findall(r"^(usual|ours) +[\d.]+ +[\d,]+ +\d+ +2,000 +\d+$", done.stdout, re.MULTILINE)
+    figures = r" +[\d.]+ +[\d.]+ +[\d,]+ +\d+ +2,000 +\d+"
+    rows = re.findall(rf"^(usual|ours){figures}$", done.stdout, re.MULTILINE)
     assert rows == ["usual", "ours"]
     assert re.search(r"^ours is [\d.]+ times as fast", done.stdout, re.MULTILINE)
     assert re.search(r"reaches [\d.]+ of the database's own limit", done.stdout)

@@ -5,12 +5,11 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.commands.shared import existing_store, known_rigs, name_of, size
-from pipeline.terminal import errors, plain, progress_bar, used_settings
+from pipeline.terminal import errors, output, plain, progress_bar, used_settings
 from pipeline.timestamps import rfc3339
 
 app = typer.Typer(help="State, schema and accounts of the database.", no_args_is_help=True)
@@ -22,7 +21,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def status(as_json: AsJson = False) -> None:
     """What the database is, and what is in it."""
     settings = used_settings()
-    with existing_store(settings) as store:
+    with existing_store(settings, adopting=False) as store:
         found = store.status()
     rows = sum(found.readings.values())
     if as_json:
@@ -30,8 +29,10 @@ def status(as_json: AsJson = False) -> None:
         return
     last = rfc3339(found.last_timestamp) if found.last_timestamp else "none"
     table = Table.grid(padding=(0, 2))
+    copy = [("state", "an unfinished copy; start `smart-sensor migrate` again")]
     for name, value in (
         ("database", name_of(settings)),
+        *(copy if found.unfinished_copy else []),
         ("backend", f"{found.backend} {found.server_version}"),
         ("table", found.table),
         ("schema", found.schema_step),
@@ -44,7 +45,7 @@ def status(as_json: AsJson = False) -> None:
         ("last reading", last),
     ):
         table.add_row(Text(name), Text(value))
-    Console(highlight=False, emoji=False).print(table)
+    output().print(table)
 
 
 @app.command()
@@ -90,7 +91,7 @@ def check(
 ) -> None:
     """Look whether every reading is accounted for; exit code 1 where something is wrong."""
     settings = used_settings()
-    with existing_store(settings) as store:
+    with existing_store(settings, adopting=False) as store:
         findings = store.check(deep)
     wrong = any(finding.wrong for finding in findings)
     if as_json:

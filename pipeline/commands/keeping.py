@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.shared import existing_store, known_rigs, name_of, refuse_missing, size
+from pipeline.commands.shared import (
+    Force,
+    existing_store,
+    known_rigs,
+    name_of,
+    refuse_missing,
+    size,
+)
 from pipeline.errors import SettingsError
 from pipeline.terminal import confirm, errors, progress_bar, used_settings
 from pipeline.timestamps import rfc3339
@@ -17,6 +24,7 @@ def backup(
         Path,
         typer.Argument(help="File to write: .db or .sqlite of a SQLite database, else an archive."),
     ],
+    force: Force = False,
 ) -> None:
     """Write everything to one file, while others go on reading and writing."""
     from pipeline.transfer.backup import back_up
@@ -24,7 +32,7 @@ def backup(
     settings = used_settings()
     refuse_missing(settings)
     with progress_bar() as progress:
-        written = back_up(settings, path, progress)
+        written = back_up(settings, path, progress, force)
     errors.print(f"{path}: {size(written)}")
 
 

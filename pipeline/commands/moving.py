@@ -2,14 +2,17 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.commands.shared import existing_store, name_of, refuse_missing, selections
-from pipeline.errors import SettingsError
+from pipeline.commands.shared import Force, existing_store, name_of, refuse_missing, selections
+from pipeline.errors import DatabaseError, SettingsError
 from pipeline.settings import Settings, load_settings
 from pipeline.terminal import errors, progress_bar, used_settings
+
+if TYPE_CHECKING:
+    from pipeline.stores import Store
 
 
 class Format(StrEnum):
@@ -22,7 +25,7 @@ class Format(StrEnum):
 def export(
     path: Annotated[str, typer.Argument(help="File to write; - is standard output, with CSV.")],
     format: Annotated[
-        Format | None, typer.Option(help="Default: by the name of the file, else parquet.")
+        Format | None, typer.Option(help="Default: by the ending .parquet, .csv or .csv.gz.")
     ] = None,
     rig: Annotated[str | None, typer.Option(help="Readings of this rig; default: all.")] = None,
     start: Annotated[str | None, typer.Option(help="From this time on.")] = None,
@@ -30,18 +33,21 @@ def export(
     date: Annotated[
         str | None, typer.Option(help="One day (YYYY-MM-DD) in the rig's time zone.")
     ] = None,
+    force: Force = False,
 ) -> None:
     """Write stored readings, scores and levels to a Parquet or CSV file."""
-    from pipeline.transfer.export import export_readings, refuse_format
+    from pipeline.transfer.export import export_readings, format_of, refuse_format
+    from pipeline.transfer.files import refuse_existing
 
     settings = used_settings()
-    chosen = format or (Format.CSV if path.lower().endswith(".csv") else Format.PARQUET)
-    refuse_format(path, chosen.value)
+    chosen = format.value if format else format_of(path)
+    refuse_format(path, chosen)
+    refuse_existing(Path(path), force or path == "-")
     with existing_store(settings) as store, progress_bar() as progress:
         rows = export_readings(
             store,
             None if path == "-" else Path(path),
-            chosen.value,
+            chosen,
             selections(store, rig, start, end, date),
             progress,
         )
@@ -55,7 +61,7 @@ def import_(
         bool, typer.Option("--force", help="Import a file again that was already imported.")
     ] = False,
 ) -> None:
-    """Store exported readings as they are, with scores and levels, as one load."""
+    """Store exported readings as they are, one load for each set of channels."""
     from contextlib import closing
 
     from pipeline.stores import open_store
@@ -89,7 +95,7 @@ def migrate(
     refuse_missing(settings)
     with (
         closing(open_store(settings)) as source,
-        closing(open_store(other)) as target,
+        closing(_opened(other)) as target,
         progress_bar() as progress,
     ):
         copied = copy_store(source, target, progress)
@@ -104,6 +110,16 @@ def migrate(
             "moment was copied; they are not in the copy. Stop its writers and copy again"
         )
         raise typer.Exit(1)
+
+
+def _opened(other: Settings) -> "Store":
+    """The target's store; what is wrong with it is said of --to."""
+    from pipeline.stores import open_store
+
+    try:
+        return open_store(other)
+    except DatabaseError as error:
+        raise type(error)(str(error).replace("DATABASE_URL", "--to")) from None
 
 
 def _settings_of(url: str, settings: Settings) -> Settings:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from sqlalchemy.engine import make_url
 
 from pipeline.database_errors import shown
@@ -15,6 +16,8 @@ from pipeline.timestamps import day_range, parse_moment
 if TYPE_CHECKING:
     from pipeline.stores import Store
     from pipeline.stores.base import Range, StoredRig
+
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")]
 
 
 def refuse_missing(settings: Settings) -> None:
@@ -27,12 +30,12 @@ def refuse_missing(settings: Settings) -> None:
 
 
 @contextmanager
-def existing_store(settings: Settings) -> Iterator["Store"]:
+def existing_store(settings: Settings, adopting: bool = True) -> Iterator["Store"]:
     """The store of DATABASE_URL. Raises DatabaseError where there is none yet."""
     from pipeline.stores import open_store
 
     refuse_missing(settings)
-    with closing(open_store(settings)) as store:
+    with closing(open_store(settings, adopting)) as store:
         yield store
 
 

@@ -13,7 +13,7 @@ from pipeline.errors import SourceError
 from pipeline.rig import Rig, convert
 
 # Below it two names have nothing to do with each other: `Operator` is no temperature.
-_ALIKE = 0.6
+_ALIKE = 0.7
 
 
 class Misshapen(NamedTuple):
@@ -107,9 +107,10 @@ def _missing_message(source: str, header: Sequence[str], rig: Rig, missing: dict
     found = ", ".join(repr(column.strip()) for column in header)
     wanted = ", ".join(repr(column) for column in missing.values())
     proposal = _proposal(header, rig, missing)
+    file = rig.file or "the rig file"
     return (
         f"{source}: required column missing: {wanted}. Columns found: {found}.\n"
-        f"If they are there under other names, copy rigs/propulsion.toml, put these lines into its "
+        f"If they are there under other names, copy {file}, put these lines into its "
         f"tables of the same names, and give the copy with --rig-file:\n\n{proposal}"
     )
 
@@ -151,7 +152,7 @@ def _unit_in(column: str, unit: str) -> str | None:
     if found is None or not unit:
         return None
     text = re.sub(r"\N{DEGREE SIGN}\s*", "deg", found[1].strip())
-    for name in (text, text.lower()):
+    for name in (text, text.lower(), f"deg{text}"):  # C alone is the coulomb
         try:
             convert(1.0, name, unit)
         except ValueError:
@@ -165,9 +166,16 @@ def _likeliest(columns: list[str], names: Sequence[str], unit: str = "") -> str 
 
     def likeness(column: str) -> float:
         low = column.casefold()
-        contained = any(name.casefold() in low for name in names)
-        ratios = (difflib.SequenceMatcher(None, low, name.casefold()).ratio() for name in names)
-        return max(ratios) + contained + (_unit_in(column, unit) is not None)
+        bare = re.sub(r"[(\[].*", "", low).strip()
+        lower = [name.casefold() for name in names]
+        contained = any(name in low for name in lower)
+        shortened = any(
+            name.startswith(word)
+            for name in lower
+            for word in re.findall(r"[^\W\d_]{3,}", bare)  # `Temp` is short for temperature
+        )
+        ratio = max(difflib.SequenceMatcher(None, bare, name).ratio() for name in lower)
+        return ratio + (contained or shortened) + (_unit_in(column, unit) is not None)
 
     best = max(columns, key=likeness, default=None)
     if best is None or likeness(best) < _ALIKE:

@@ -10,15 +10,21 @@ from pipeline.stores.sqlite import SqliteStore
 __all__ = ["Store", "open_store"]
 
 
-def open_store(settings: Settings) -> Store:
+def open_store(settings: Settings, adopting: bool = True) -> Store:
     """The store that DATABASE_URL names, its schema brought up to date.
 
-    A table of that name that somebody else has made is adopted (docs/schema.md). Raises
-    ForeignTableError where it cannot be, DatabaseError when the database cannot be opened.
+    A table of that name that somebody else has made is adopted (docs/schema.md), or only told of
+    where nothing is to be changed. Raises ForeignTableError where it is not adopted, DatabaseError
+    when the database cannot be opened.
     """
     try:
         return _open(settings)
-    except ForeignTableError:
+    except ForeignTableError as error:
+        if not adopting:
+            raise ForeignTableError(
+                f"{error}. Where its columns are those of RIG_FILE, `smart-sensor db upgrade` or "
+                "the next load adopts it, and keeps it as it is under another name"
+            ) from None
         # It needs the transform, which needs values of this package.
         from pipeline.stores.adoption import adopt
 

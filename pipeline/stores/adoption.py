@@ -27,6 +27,8 @@ from pipeline.transform import Transformed, transform
 
 logger = logging.getLogger(__name__)
 
+_REMEDY = "set RIG_FILE to a rig file that names its columns, or "
+
 
 def adopt(settings: Settings) -> None:
     """Make the table TABLE_NAME ours, as readings of the configured rig.
@@ -50,7 +52,7 @@ def _adopt_once(settings: Settings, rig: Rig, place: Workplace) -> None:
         except SourceError as error:
             # One line; the others propose a rig file. The table is named before it.
             reason = str(error).partition("\n")[0].removeprefix(f"{_name(schema)}: ")
-            raise foreign_table(schema, reason.rstrip(".")) from None
+            raise foreign_table(connection, schema, reason.rstrip("."), _REMEDY) from None
     _say(schema, rig, source, outcome)
 
 
@@ -60,7 +62,9 @@ def _adopt(
     """Everything inside the transaction. Raises SourceError, ForeignTableError: it is refused."""
     name = _name(schema)
     if not _is_table(connection, schema.table_name):
-        raise foreign_table(schema, "it is a view, or something else that holds no rows itself")
+        raise foreign_table(
+            connection, schema, "it is a view, or something else that holds no rows itself"
+        )
     kinds = columns_of(connection, schema.table_name)
     # What is refused for its columns is not even locked.
     TableSource(connection, schema.table_name, kinds, rig, name)
@@ -68,7 +72,7 @@ def _adopt(
     source = TableSource(connection, schema.original, kinds, rig, name)
     place.make_tables(connection)
     with transform(source, _as_written(source, rig), settings.outliers) as found:
-        _refuse_if_nothing_is_accepted(schema, found)
+        _refuse_if_nothing_is_accepted(connection, schema, found)
         used = json.dumps({"outliers": settings.outliers})
         identity = SourceIdentity(name, source.sha256(), rig, used)
         load = place.load(connection, identity, found.incoming)
@@ -88,7 +92,9 @@ def _name(schema: Schema) -> str:
 def _set_aside(connection: sa.Connection, schema: Schema) -> None:
     """Rename the table, and its key where it has the name that ours will have."""
     if sa.inspect(connection).has_table(schema.original):
-        raise foreign_table(schema, f"it would be kept as {schema.original!r}, which is there")
+        raise foreign_table(
+            connection, schema, f"it would be kept as {schema.original!r}, which is there"
+        )
     quote = connection.dialect.identifier_preparer.quote
     old, new = quote(schema.table_name), quote(schema.original)
     connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
@@ -122,14 +128,18 @@ def _as_written(source: TableSource, rig: Rig) -> Rig:
     return rig.model_copy(update={"files": rig.files.model_copy(update={"time_format": None})})
 
 
-def _refuse_if_nothing_is_accepted(schema: Schema, found: Transformed) -> None:
+def _refuse_if_nothing_is_accepted(
+    connection: sa.Connection, schema: Schema, found: Transformed
+) -> None:
     """Such a table holds something else, or is of another rig."""
     if found.incoming.rows or not found.rows_read:
         return
     first = next(iter(found.rejects()))
     raise foreign_table(
+        connection,
         schema,
         f"none of its {found.rows_read:,} rows is a reading; of the first one {first['detail'][0]}",
+        _REMEDY,
     )
 
 

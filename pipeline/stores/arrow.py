@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect, PGExecutionContext
 
 from pipeline.database_errors import conninfo
 from pipeline.db_utils import quoting
+from pipeline.stores import interrupts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,6 +52,7 @@ class ArrowDialect(PGDialect):
         # Takes a while: it brings PyArrow along, which brings pandas.
         import adbc_driver_postgresql.dbapi as adbc
 
+        interrupts.heed()
         return adbc
 
     def create_connect_args(self, url: sa.URL) -> Any:
@@ -149,6 +151,7 @@ class _Batches:
         while batch is not None:
             yield batch
             try:
+                interrupts.stop_if_interrupted()
                 batch = self._next()
             except BaseException as error:
                 self.error = error

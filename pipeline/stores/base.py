@@ -95,6 +95,7 @@ class Status:
     size_bytes: int
     last_timestamp: datetime | None
     last_sequence: int
+    unfinished_copy: bool
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,9 @@ class Check:
         query = sa.select(readings.timestamp).where(*within(self._schema.readings, Range(rig)))
         return self._connection.scalar(query.order_by(newest).limit(1))
 
+    def is_unfinished_copy(self) -> bool:
+        return bool(columns_of(self._connection, self._schema.copying.name))
+
     def _count(self, query: sa.Select[Any]) -> int:
         return (
             self._connection.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
@@ -117,7 +120,7 @@ class Check:
             yield Finding(f"rig {name!r} has readings, and no definition", wrong=mine is not None)
 
     def _copy(self) -> Iterator[Finding]:
-        if columns_of(self._connection, f"{self._schema.table_name}_copying"):
+        if self.is_unfinished_copy():
             yield Finding("this is an unfinished copy; start `smart-sensor migrate` again")
 
 

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple, TypeVarTuple
 import polars as pl
 import sqlalchemy as sa
 
-from pipeline.errors import RigError
+from pipeline.database_errors import shown
+from pipeline.errors import DatabaseError, RigError
 from pipeline.rig import Rig
 from pipeline.stores.base import LoadOutcome, SourceIdentity
 from pipeline.stores.schema import Moment, Schema
-from pipeline.stores.sql import inserting, wait_for_turn
+from pipeline.stores.sql import columns_of, inserting, wait_for_turn
 
 Columns = TypeVarTuple("Columns")
 
@@ -39,7 +40,12 @@ class Ledger:
         self._changes: list[dict[str, Any]] = []
 
     def open(self, identity: SourceIdentity, status: str) -> int:
-        """A new ledger row. Returns its number."""
+        """A new ledger row. Returns its number. Raises DatabaseError in an unfinished copy."""
+        if columns_of(self._connection, self._schema.copying.name):
+            raise DatabaseError(
+                f"{shown(self._connection.engine.url)}: is an unfinished copy; "
+                "start `smart-sensor migrate` again"
+            )
         loads = self._schema.loads
         row = {
             "source": identity.name,

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.database_errors import translated_errors
+from pipeline.database_errors import shown, translated_errors
 from pipeline.errors import DatabaseError, ForeignTableError, RigError
 from pipeline.rig import Rig
 from pipeline.rollups import channels_among
@@ -91,7 +91,7 @@ def migrate(connection: sa.Connection, schema: Schema) -> list[str]:
             f"({', '.join(sorted(unknown))}); install that version, or set another TABLE_NAME"
         )
     if is_foreign(connection, schema):
-        raise foreign_table(schema)
+        raise foreign_table(connection, schema)
     todo = [name for name in MIGRATIONS if name not in applied]
     for name in todo:
         MIGRATIONS[name](connection, schema)
@@ -107,12 +107,14 @@ def is_foreign(connection: sa.Connection, schema: Schema) -> bool:
     )
 
 
-def foreign_table(schema: Schema, reason: str | None = None) -> ForeignTableError:
+def foreign_table(
+    connection: sa.Connection, schema: Schema, reason: str | None = None, remedy: str = ""
+) -> ForeignTableError:
     """What is said of a table that is not ours; `reason` is why it cannot be adopted."""
     adopted = f", and it cannot be adopted: {reason}" if reason else ""
     return ForeignTableError(
-        f"table {schema.table_name!r} exists and was not made by Smart Sensor{adopted}; "
-        "set another TABLE_NAME, or rename that table"
+        f"{shown(connection.engine.url)}: table {schema.table_name!r} exists and was not made by "
+        f"Smart Sensor{adopted}; {remedy}set another TABLE_NAME, or rename that table"
     )
 
 

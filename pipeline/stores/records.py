@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from pipeline.database_errors import shown
 from pipeline.errors import DatabaseError
 from pipeline.rollups import channels_among, summary_schema
 from pipeline.stores.base import Extent, Range, Rebuilt
@@ -46,6 +47,11 @@ class Records(ABC):
     @abstractmethod
     def settle(self) -> None:
         """After rows were added: the key is there, and numbers go on behind the highest."""
+
+    @property
+    def database(self) -> str:
+        """The database as it is named in messages."""
+        return shown(self._connection.engine.url)
 
     def columns(self, table: str) -> dict[str, pl.DataType]:
         """Columns of one of TABLES, and what they are in a frame."""
@@ -188,23 +194,18 @@ class Records(ABC):
 
     def copy_of(self) -> str | None:
         """Identity of the database of which this is an unfinished copy."""
-        copying = self._copying
+        copying = self._schema.copying
         if not columns_of(self._connection, copying.name):
             return None
         return self._connection.scalar(sa.select(copying.c.source))
 
     def begin_copy(self, source: str) -> None:
         """From here on, until `end_copy`, this is an unfinished copy."""
-        self._copying.create(self._connection)
-        self._connection.execute(self._copying.insert(), {"source": source})
+        self._schema.copying.create(self._connection)
+        self._connection.execute(self._schema.copying.insert(), {"source": source})
 
     def end_copy(self) -> None:
-        self._copying.drop(self._connection)
-
-    @property
-    def _copying(self) -> sa.Table:
-        name = f"{self._schema.table_name}_copying"
-        return sa.Table(name, sa.MetaData(), sa.Column("source", sa.Text, nullable=False))
+        self._schema.copying.drop(self._connection)
 
     def _table(self, name: str) -> sa.Table:
         assert name in TABLES

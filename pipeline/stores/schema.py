@@ -223,6 +223,12 @@ class Schema:
             sa.Column("applied_at", Moment, nullable=False),
         )
 
+    @cached_property
+    def copying(self) -> sa.Table:
+        """There only in an unfinished copy; `source` is the identity of what it copies."""
+        name = f"{self.table_name}_copying"
+        return sa.Table(name, sa.MetaData(), sa.Column("source", sa.Text, nullable=False))
+
     @property
     def key(self) -> str:
         return f"{self.table_name}_pkey"

@@ -69,6 +69,7 @@ class Upkeep(ABC):
                 size_bytes=self._size_bytes(connection),
                 last_timestamp=max(filter(None, map(records.last_timestamp, rigs)), default=None),
                 last_sequence=connection.scalar(sa.select(sa.func.max(changes.c.sequence))) or 0,
+                unfinished_copy=records.is_unfinished_copy(),
             )
 
     def check(self, deep: bool = False) -> list[Finding]:

@@ -46,6 +46,10 @@ _DAMAGED = (
 )  # fmt: skip
 
 
+class _Unsound(ValueError):
+    """What is wrong with an archive, in words of ours."""
+
+
 def write_archive(records: Records, path: Path, backend: str, progress: Progress) -> int:
     """Write all tables to a zip file; returns the number of readings. Raises DatabaseError."""
     records.refuse_beyond()
@@ -130,11 +134,14 @@ class _Sink:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self._ended = False
         self.size = 0
         self.hash = hashlib.sha256()
 
     def write(self, data: Any) -> int:
         raw = memoryview(data)
+        if self._ended:
+            return raw.nbytes  # after an error, the footer of a part that nobody will read
         self.hash.update(raw)
         self.size += raw.nbytes
         self._file.write(raw)
@@ -150,6 +157,7 @@ class _Sink:
         """Ended by `end`."""
 
     def end(self) -> None:
+        self._ended = True
         self._file.close()
 
 
@@ -202,7 +210,7 @@ class Archive:
                     raw = self._verified(part)
                     reader = ParquetReader(pa.BufferReader(raw), part["name"])
                     if reader.rows != part["rows"]:
-                        raise ValueError(f"{part['name']} has not the rows that the manifest says")
+                        raise _Unsound(f"{part['name']} has not the rows that the manifest says")
                     rows += reader.rows
                 progress("verifying", done + rows, total)
             if rows != self._rows[table]:
@@ -211,10 +219,10 @@ class Archive:
 
     def _manifest(self) -> dict[str, Any]:
         if self._zip.getinfo(MANIFEST).file_size > _LARGEST_MANIFEST:
-            raise ValueError("its manifest is too large")
+            raise _Unsound("its manifest is too large")
         manifest = json.loads(self._zip.read(MANIFEST))
         if manifest["format"] != FORMAT:
-            raise ValueError("its manifest is of something else")
+            raise _Unsound("its manifest is of something else")
         if manifest["version"] > VERSION or manifest["schema_step"] not in MIGRATIONS:
             raise SmartSensorError(
                 f"{self._path}: was made by a newer version ({manifest['made_by']}); "
@@ -225,10 +233,10 @@ class Archive:
 
     def _verified(self, part: dict[str, Any]) -> bytes:
         if self._zip.getinfo(part["name"]).file_size != part["bytes"]:
-            raise ValueError(f"{part['name']} has another size than the manifest says")
+            raise _Unsound(f"{part['name']} has another size than the manifest says")
         raw = self._zip.read(part["name"])
         if hashlib.sha256(raw).hexdigest() != part["sha256"]:
-            raise ValueError(f"{part['name']} is not what the manifest says (SHA-256)")
+            raise _Unsound(f"{part['name']} is not what the manifest says (SHA-256)")
         return raw
 
     def _damaged(self, what: str) -> SmartSensorError:
@@ -242,6 +250,7 @@ class Archive:
             yield
         except SmartSensorError:
             raise
-        except _DAMAGED as error:
-            first_line = str(error).partition("\n")[0]
-            raise self._damaged(first_line or type(error).__name__) from None
+        except _Unsound as error:
+            raise self._damaged(str(error)) from None
+        except _DAMAGED:
+            raise self._damaged("it is cut off, or parts of it were changed") from None

@@ -11,22 +11,34 @@ from pipeline.errors import SmartSensorError
 from pipeline.settings import Settings
 from pipeline.stores import Store, open_store
 from pipeline.transfer.archive import write_archive
-from pipeline.transfer.files import Progress, no_progress, one_line_errors, replacing
+from pipeline.transfer.files import (
+    Progress,
+    no_progress,
+    one_line_errors,
+    refuse_existing,
+    replacing,
+)
 
 SQLITE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
 _PAGES_AT_ONCE = 4096
 
 
-def back_up(settings: Settings, path: Path, progress: Progress = no_progress) -> int:
+def back_up(
+    settings: Settings, path: Path, progress: Progress = no_progress, force: bool = False
+) -> int:
     """Write a backup of one moment of the database to `path`; returns its size in bytes.
 
     With one of SQLITE_SUFFIXES it is a SQLite file, with any other name an archive. Others go on
-    reading and writing. Raises SmartSensorError, DatabaseError.
+    reading and writing. A file that is there is replaced only by `force`. Raises SmartSensorError,
+    DatabaseError.
     """
     url = make_url(settings.database_url)
     is_sqlite = url.get_backend_name() == "sqlite"
     if is_sqlite and path.exists() and path.samefile(str(url.database)):
         raise SmartSensorError(f"{path}: is the database itself; give another name")
+    if str(path) == "-":
+        raise SmartSensorError("-: a backup goes to a file only; give its name")
+    refuse_existing(path, force)
     if path.suffix.lower() not in SQLITE_SUFFIXES:
         with closing(open_store(settings)) as store:
             _archive(store, path, progress)

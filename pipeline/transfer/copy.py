@@ -54,19 +54,20 @@ def copy_store(source: Store, target: Store, progress: Progress = no_progress) -
 def _begin(here: Records, identity: str, columns: Columns) -> None:
     """Mark the target as an unfinished copy, if it is not; with all columns, and the key."""
     if here.identity() == identity:
-        raise DatabaseError("the target is the source itself; give another database")
+        raise DatabaseError(f"{here.database}: is the source itself; give another database")
     unfinished = here.copy_of()
     if unfinished is None:
         if not here.is_empty():
-            raise DatabaseError("the target is not empty; give an empty database")
+            raise DatabaseError(f"{here.database}: is not empty; give an empty database")
         here.begin_copy(identity)
     elif unfinished != identity:
         raise DatabaseError(
-            "the target is an unfinished copy of another database; give an empty database"
+            f"{here.database}: is an unfinished copy of another database; give an empty database"
         )
     elif here.last_load():
         raise DatabaseError(
-            "the target is an unfinished copy that has got loads of its own; give an empty database"
+            f"{here.database}: is an unfinished copy that has got loads of its own; "
+            "give an empty database"
         )
     here.make_columns(columns)
     here.settle()
@@ -118,7 +119,9 @@ def _finish(
     """What has changed since, and the ledger, in one transaction; then it is a copy no longer."""
     with source.snapshot() as there, target.rewriting() as here:
         if here.last_load():
-            raise DatabaseError("the target has got loads of its own meanwhile; nothing was lost")
+            raise DatabaseError(
+                f"{here.database}: has got loads of its own meanwhile; nothing was lost"
+            )
         touched = _touched(there, here, sequence)
         bar = _Bar(progress, "catching up", sum(span.rows for span in touched))
         for span in touched:

@@ -1,11 +1,12 @@
 """Readings as they are stored into a file of one format: Parquet, which comes back, or CSV."""
 
+import gzip
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol
+from typing import BinaryIO, Literal, Protocol, cast
 
 import polars as pl
 
@@ -17,6 +18,7 @@ from pipeline.transfer.files import Progress, no_progress, one_line_errors, repl
 from pipeline.transfer.parquet import ParquetWriter
 
 Format = Literal["parquet", "csv"]
+_ENDINGS: dict[str, Format] = {".parquet": "parquet", ".csv": "csv", ".csv.gz": "csv"}
 # In the footer of a file of ours.
 METADATA = "smart-sensor"
 VERSION = 1
@@ -77,8 +79,13 @@ def _writer(
         return
     with replacing(path) as temporary, one_line_errors(path):
         if format == "csv":
-            with temporary.open("wb", buffering=1 << 20) as file:
-                yield _CsvWriter(file, columns, len(rigs) > 1)
+            with temporary.open("wb", buffering=1 << 20) as file, ExitStack() as stack:
+                target: BinaryIO = file
+                if path.suffix.lower() == ".gz":
+                    # Without a name and a time in it: equal readings are equal files.
+                    zipped = gzip.GzipFile("", "wb", 6, file, mtime=0)
+                    target = cast(BinaryIO, stack.enter_context(zipped))
+                yield _CsvWriter(target, columns, len(rigs) > 1)
             return
         writer = _ExportWriter(temporary, columns, rigs)
         yield writer
@@ -132,6 +139,19 @@ class _ExportWriter(ParquetWriter):
             "spans": self._spans,
         }
         super().close({METADATA: json.dumps(ours), **(metadata or {})})
+
+
+def format_of(path: str) -> Format:
+    """The format that the ending of a name means. Raises SmartSensorError for another ending."""
+    for ending, format in _ENDINGS.items():
+        if path.lower().endswith(ending):
+            return format
+    if Path(path).suffix:
+        raise SmartSensorError(
+            f"{path}: what is it to be? Allowed are the endings {', '.join(_ENDINGS)}, "
+            "and every other one with --format"
+        )
+    return "parquet"
 
 
 def refuse_format(path: str, format: str) -> None:

@@ -20,6 +20,14 @@ def no_progress(stage: str, done: int, total: int) -> None:
     """Tells nobody."""
 
 
+def refuse_existing(path: Path, force: bool) -> None:
+    """Raises SmartSensorError for a file that is there, unless it is to be replaced by `force`."""
+    if path.is_file() and not force:
+        raise SmartSensorError(
+            f"{path}: is there already; give another name, or --force to replace it"
+        )
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside `path`, which takes its place when the block ends well.

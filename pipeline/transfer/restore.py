@@ -107,7 +107,11 @@ def _sqlite(path: Path, settings: Settings) -> Iterator[Records]:
                 f"{path}: has no table of readings {settings.table_name!r}; "
                 f"it has {', '.join(tables) or 'none'}: set TABLE_NAME"
             )
-        with closing(open_store(theirs)) as store, store.snapshot() as records:
+        try:
+            store = open_store(theirs)
+        except DatabaseError as error:
+            raise DatabaseError(f"{path}: {str(error).replace(str(copy), 'it')}") from None
+        with closing(store), store.snapshot() as records:
             yield records
 
 
@@ -115,12 +119,12 @@ def _refuse_damaged(path: Path, copy: Path) -> None:
     try:
         with closing(sqlite3.connect(copy)) as connection:
             (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    except sqlite3.Error as error:
-        found = str(error)
+    except sqlite3.Error:
+        found = None
     if found != "ok":
-        line = str(found).partition("\n")[0]
         raise SmartSensorError(
-            f"{path}: the backup is damaged: {line}; nothing was changed, use another backup"
+            f"{path}: the backup is damaged: SQLite finds its content contradictory; "
+            "nothing was changed, use another backup"
         )
 
 

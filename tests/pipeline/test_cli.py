@@ -108,6 +108,15 @@ def test_a_preview_loads_nothing(smart_sensor: Command, home: Path, write: Any) 
     assert os.listdir(home) == ["x.csv"]
 
 
+def test_output_into_a_pipe_is_not_wrapped(
+    smart_sensor: Command, write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = [f"a note of number {number}" for number in range(20)]
+    write("x.csv", f"{HEADER},{','.join(notes)}\n{ROW.strip()}{',x' * 20}\n")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert ", ".join(notes) in smart_sensor("etl", "x.csv").out
+
+
 def test_a_preview_for_programs(loaded: Json, home: Path) -> None:
     (found,) = loaded(RECORDING, "--rig-file", STATIC_FIRE, "--preview")
     assert (found["rows_read"], found["accepted"]) == (2062, 2062)
@@ -187,8 +196,10 @@ def test_the_recording_with_its_rig_file(loaded: Json) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [(["--version"], 0), (["--help"], 0), (["etl", "--help"], 0), (["nonsense"], 2), ([], 2),
-     (["etl", "--nonsense"], 2), (["simulate", "--rows", "0"], 2)],
+    [(["--version"], 0), (["--help"], 0), (["-h"], 0),
+     (["db", "status", "-h"], 0), (["etl", "--help"], 0), (["nonsense"], 2), ([], 2),
+     (["etl", "--nonsense"], 2), (["simulate", "--rows", "0"], 2),
+     (["simulate", "x.csv", "--rows", "9", "--interval", "-1"], 2)],
 )  # fmt: skip
 def test_exit_codes_of_the_command_itself(
     arguments: list[str], code: int, smart_sensor: Command
@@ -205,6 +216,13 @@ def test_simulate_writes_the_sample(smart_sensor: Command, home: Path) -> None:
     assert smart_sensor("simulate").out == committed
     assert smart_sensor("simulate", "new/x.csv").code == 0
     assert (home / "new" / "x.csv").read_text() == committed
+    again = smart_sensor("simulate", "new/x.csv", "--seed", 7)
+    assert again.code == 2
+    assert "new/x.csv: is there already" in again.err
+    assert (home / "new" / "x.csv").read_text() == committed
+    assert smart_sensor("simulate", "new/x.csv", "--seed", 7, "--force").code == 0
+    assert (home / "new" / "x.csv").read_text() != committed
+    assert smart_sensor("simulate", "-").out == committed
 
 
 def test_simulated_faults_are_rejected_for_their_reasons(

@@ -55,6 +55,12 @@ def judged(text: str, rig: Rig) -> tuple[pl.DataFrame, pl.DataFrame]:
         ),
         (f"{TIME},warm,1000,1", "unparsable", "temperature 'warm' is not a number"),
         (f"{TIME},20,1_000,1", "unparsable", "pressure '1_000' is not a number"),
+        (
+            f'{TIME},"20,5",1000,1',
+            "unparsable",
+            "temperature '20,5' is not a number; for decimal commas set decimal = \",\" under "
+            "[files] in the rig file",
+        ),
         (f"{TIME},NaN,1000,1", "not_finite", "temperature 'NaN' is not finite"),
         (f"{TIME},20,-inf,1", "not_finite", "pressure '-inf' is not finite"),
         (f"{TIME},20,1000,1e999", "not_finite", "uptime '1e999' is not finite"),

@@ -70,6 +70,7 @@ def test_a_preview_without_rows_has_no_empty_tables() -> None:
         (["already loaded"], True),
         (["nothing accepted"], False),
         (["nothing accepted", "already loaded"], True),
+        (["loaded", "failed"], False),
         ([], False),
     ],
 )

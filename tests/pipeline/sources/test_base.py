@@ -1,11 +1,13 @@
 """A header is matched with the rig; what is missing is named, and a mapping proposed."""
 
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.rig import Rig, parse_rig
+from pipeline.rig import Rig, configured_rig, parse_rig
+from pipeline.settings import Settings, default_rig_file
 from pipeline.sources import ColumnMap
 
 
@@ -94,6 +96,36 @@ def test_the_proposed_mapping_is_toml_that_a_rig_file_can_take(rig: Rig) -> None
     assert channels["temperature"]["source"]["column"] == "5600 Temperature (°C)"
     assert channels["pressure"]["source"]["column"] == "5600 Pressure (Bar)"
     assert channels["uptime"] == {"required": False}
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (["Operator", "Temp [C]"], ("Temp [C]", "degC")),
+        (["Operator", "T1 (°F)"], ("T1 (°F)", "degF")),
+        (["Operator", "Öltemperatur"], ("Öltemperatur", "degC")),
+        (["Operator", "Temp"], ("Temp", "degC")),
+        (["Operator", "Comment"], None),
+    ],
+)
+def test_a_column_is_proposed_by_its_likeness_or_none(
+    columns: list[str], expected: tuple[str, str] | None, rig: Rig
+) -> None:
+    with pytest.raises(SourceError) as caught:
+        ColumnMap.find(["timestamp", "pressure", "uptime", *columns], rig, "x.csv")
+    proposal = tomllib.loads(str(caught.value).partition("--rig-file:")[2])
+    found = proposal["channels"]["temperature"]
+    if expected is None:
+        assert found == {"required": False}
+    else:
+        assert (found["source"]["column"], found["source"]["unit"]) == expected
+
+
+def test_the_rig_file_that_was_used_is_the_one_to_copy(settings: Settings, home: Path) -> None:
+    (home / "own.toml").write_text(default_rig_file().read_text())
+    used = configured_rig(settings, home / "own.toml", "r")
+    with pytest.raises(SourceError, match=rf"copy {home}/own\.toml, put these lines"):
+        ColumnMap.find(["timestamp"], used, "x.csv")
 
 
 def test_names_with_quotes_are_proposed_as_toml_too(rig: Rig) -> None:

@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from pipeline.database_errors import shown
 from pipeline.errors import DatabaseError, DatabaseUnavailable, ForeignTableError
 from pipeline.settings import Settings, load_settings
 from pipeline.stores import adoption, open_store
 from pipeline.stores.load import Load as StoreLoad
 from pipeline.stores.sql import columns_of
+from tests.conftest import Command
 from tests.pipeline.stores.conftest import Sql, ToSql, tables
 from tests.pipeline.stores.foreign_tables import (
     TWO,
@@ -31,13 +33,36 @@ def refused(settings: Settings, sql: Sql, database_url: str) -> str:
     assert (tables(sql, database_url), content(settings)) == before
     (line,) = str(caught.value).splitlines()
     start = (
-        "table 'sensor_data' exists and was not made by Smart Sensor, and it cannot be adopted: "
+        f"{shown(sa.make_url(database_url))}: table 'sensor_data' exists and was not made by "
+        "Smart Sensor, and it cannot be adopted: "
     )
-    end = "; set another TABLE_NAME, or rename that table"
+    end = "set another TABLE_NAME, or rename that table"
     assert line.startswith(start)
     assert line.endswith(end)
     adopted(load_settings(table_name="another"))
-    return line.removeprefix(start).removesuffix(end)
+    reason, _, remedy = line.removeprefix(start).removesuffix(end).rpartition("; ")
+    # Another rig file helps where it is a matter of columns and rows.
+    by_rig_file = "set RIG_FILE to a rig file that names its columns, or "
+    assert remedy == ("" if reason.startswith("it ") else by_rig_file)
+    return reason
+
+
+@TWO
+@pytest.mark.parametrize("question", ["status", "check"])
+def test_a_question_adopts_nothing(
+    question: str, to_sql: ToSql, settings: Settings, sql: Sql, database_url: str,
+    smart_sensor: Command, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    to_sql(made())
+    before = tables(sql, database_url), content(settings)
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    finished = smart_sensor("db", question)
+    assert (finished.code, finished.out, len(finished.err.splitlines())) == (2, "", 1)
+    assert "was not made by Smart Sensor; " in finished.err
+    assert "`smart-sensor db upgrade` or the next load adopts it" in finished.err
+    assert (tables(sql, database_url), content(settings)) == before
+    assert smart_sensor("db", "upgrade").code == 0
+    assert smart_sensor("db", question).code == 0
 
 
 @TWO

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from pipeline.database_errors import shown
 from pipeline.db_utils import get_engine
 from pipeline.errors import DatabaseError, RigError
 from pipeline.etl_pipeline import run_etl
@@ -87,9 +88,11 @@ def test_a_table_of_somebody_else_is_refused_and_left_alone(
     with pytest.raises(DatabaseError) as caught:
         open_store(settings)
     assert str(caught.value) == (
-        "table 'sensor_data' exists and was not made by Smart Sensor, and it cannot be adopted: "
+        f"{shown(sa.make_url(settings.database_url))}: table 'sensor_data' exists and was not made "
+        "by Smart Sensor, and it cannot be adopted: "
         "required column missing: 'timestamp', 'temperature', 'pressure', "
-        "'uptime'. Columns found: 'mine'; set another TABLE_NAME, or rename that table"
+        "'uptime'. Columns found: 'mine'; set RIG_FILE to a rig file that names its columns, or "
+        "set another TABLE_NAME, or rename that table"
     )
     assert tables(sql, database_url) == {"sensor_data"}
     assert sql("SELECT mine FROM sensor_data") == [(5,)]

@@ -64,6 +64,23 @@ def test_a_url_that_leads_nowhere(
 
 
 @POSTGRES
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("sslmode=require", "server does not support SSL, but SSL was required; check"),
+        ("sslmode=requir", 'invalid sslmode value: "requir"; check DATABASE_URL'),
+        ("sslmod=require", 'invalid connection option "sslmod"; check DATABASE_URL'),
+    ],
+)
+def test_an_option_that_the_server_or_libpq_refuses(
+    option: str, expected: str, database_url: str, smart_sensor: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    line = message(f"{database_url}?{option}", smart_sensor, monkeypatch)
+    assert f": {expected}" in line
+
+
+@POSTGRES
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "postgres"])
 def test_every_way_to_write_the_url(scheme: str, database_url: str, home: Path) -> None:
     url = database_url.replace("postgresql:", f"{scheme}:", 1)

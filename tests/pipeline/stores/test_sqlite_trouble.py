@@ -130,3 +130,28 @@ def test_a_read_only_database_is_one_line(load: Load, settings: Settings) -> Non
     event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA query_only = ON"))
     with pytest.raises(DatabaseError, match="is read-only; change its permissions or DATABASE_URL"):
         load("2025-07-13T01:00:00Z,20,1000,1\n", "y.csv")
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN])
+@pytest.mark.parametrize(
+    ("closed", "expected"),
+    [
+        ("readings.db-wal", "readings.db-wal is not writable, and it has to be; change its"),
+        ("readings.db-shm", "readings.db-shm is not writable, and it has to be; change its"),
+        ("", " is not writable, and it has to be; change its"),
+    ],
+)
+def test_what_is_not_writable_beside_the_file_is_named(
+    code: int, closed: str, expected: str, load: Load, settings: Settings, home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    load(CLEAN)
+    (home / "readings.db-wal").touch()
+    (home / "readings.db-shm").touch()
+    # Whoever runs the tests may be allowed to write everywhere.
+    monkeypatch.setattr("os.access", lambda path, _: Path(path) != home / closed)
+    error = sqlite3.OperationalError("as SQLite words it")
+    error.sqlite_errorcode = code
+    found = str(database_errors.translated(error, db_utils.get_engine(settings).url))
+    assert found.startswith(f"{home}/readings.db: {home / closed}")
+    assert expected in found

@@ -1,5 +1,6 @@
 """Backups of one moment, verified before anything is replaced, and put back in one step."""
 
+import gc
 import json
 import shutil
 import sqlite3
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from pipeline.errors import SmartSensorError
 from pipeline.settings import load_settings
 from pipeline.transfer import archive, restore
+from pipeline.transfer.backup import back_up
 from tests.conftest import Command
 from tests.pipeline.transfer.conftest import (
     Fill,
@@ -189,15 +191,21 @@ def test_what_cannot_be_restored_is_one_line_and_changes_nothing(
         "foreign.zip": _zip_of(**{"manifest.json": b'{"format": "else"}'}),
         "text.zip": b"text",
         "damaged.db": bytes(damaged),
+        "cut.zip": (home / "good.zip").read_bytes()[:-500],
     }
+    shutil.copy(home / "good.db", home / "future.db")
+    with closing(sqlite3.connect(home / "future.db")) as connection, connection:
+        connection.execute("INSERT INTO sensor_data_migrations VALUES ('9999_future', 0)")
     for name, content in files.items():
         (home / name).write_bytes(content)
     for name, message in {
         "newer.zip": "newer.zip: was made by a newer version (smart-sensor",
-        "empty.zip": "empty.zip: the backup is damaged: ",
+        "empty.zip": "empty.zip: the backup is damaged: it is cut off, or parts of it were changed",
+        "cut.zip": "cut.zip: the backup is damaged: it is cut off, or parts of it were changed",
         "foreign.zip": "foreign.zip: the backup is damaged: its manifest is of something else",
         "text.zip": "text.zip: is no backup of Smart Sensor; `smart-sensor import` reads",
-        "damaged.db": "damaged.db: the backup is damaged: ",
+        "damaged.db": "damaged.db: the backup is damaged: SQLite finds its content contradictory;",
+        "future.db": "future.db: table 'sensor_data' was made by a newer version of Smart Sensor",
         "other.db": "other.db: has no table of readings 'sensor_data'; it has none: set TABLE_NAME",
         "none.zip": "none.zip: No such file or directory",
     }.items():
@@ -216,6 +224,18 @@ def test_where_a_backup_is_not_written(
     itself = smart_sensor("backup", "processed.db")
     assert itself.err == "smart-sensor: processed.db: is the database itself; give another name\n"
     assert smart_sensor("backup", "a.csv/b.zip").code == 2
+    assert smart_sensor("backup", "-").err == (
+        "smart-sensor: -: a backup goes to a file only; give its name\n"
+    )
+    for name in ("x.zip", "x.db"):
+        (home / name).write_text("precious")
+        assert smart_sensor("backup", name).err == (
+            f"smart-sensor: {name}: is there already; give another name, or --force to replace it\n"
+        )
+        assert (home / name).read_text() == "precious"
+        assert smart_sensor("backup", name, "--force").code == 0
+        assert (home / name).read_bytes()[:8] != b"precious"
+        (home / name).unlink()
     monkeypatch.setenv("DATABASE_URL", postgres_url)
     sqlite_of_postgres = smart_sensor("backup", "x.db")
     assert sqlite_of_postgres.code == 2
@@ -224,3 +244,15 @@ def test_where_a_backup_is_not_written(
     assert "there is no such database" in smart_sensor("backup", "x.zip").err
     assert not (home / "x.zip").exists()
     assert not (home / "none.db").exists()
+
+
+def test_an_interrupted_archive_leaves_nothing_and_complains_of_nothing(
+    filled: Tables, home: Path
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        back_up(load_settings(), home / "new" / "x.zip", interrupt)
+    gc.collect()  # whatever a writer says that was left open is a warning, and fails the test
+    assert list((home / "new").iterdir()) == []

@@ -1,15 +1,28 @@
 """Everything into another database, whichever the two are."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from pipeline.errors import DatabaseError
+from pipeline.etl_pipeline import run_etl
+from pipeline.rig import Rig
 from pipeline.stores.base import Range
+from pipeline.streaming import LiveWriter
 from pipeline.transfer import copy, days
 from tests.conftest import Command
-from tests.pipeline.transfer.conftest import Fill, assert_same, everything, opened, tables
+from tests.pipeline.stores.conftest import live
+from tests.pipeline.transfer.conftest import (
+    Fill,
+    assert_same,
+    everything,
+    opened,
+    settings_of,
+    tables,
+)
 
 
 @pytest.fixture
@@ -68,9 +81,6 @@ def test_what_is_written_meanwhile_comes_too(
         with opened(sqlite_url) as writer:
             assert writer.prune_some(datetime(2025, 7, 13, tzinfo=UTC), "rig-2")
         (home / "new.csv").write_text((home / "a.csv").read_text().replace(",20,", ",21,"))
-        from pipeline.etl_pipeline import run_etl
-        from tests.pipeline.transfer.conftest import settings_of
-
         run_etl([str(home / "new.csv")], settings=settings_of(sqlite_url))
         return sequence
 
@@ -141,9 +151,13 @@ def test_what_is_refused_is_left_alone(
     (home / "link.db").symlink_to(home / "other.db")
     for target, message in (
         (sqlite_url, f"--to={home}/other.db: is DATABASE_URL itself"),
-        (f"sqlite:///{home}/link.db", "the target is the source itself; give another database"),
-        (full, "the target is not empty; give an empty database"),
-        (other, "the target is an unfinished copy of another database; give an empty database"),
+        (
+            f"sqlite:///{home}/link.db",
+            f"{home}/link.db: is the source itself; give another database",
+        ),
+        (full, f"{home}/full.db: is not empty; give an empty database"),
+        (other, f"{home}/half.db: is an unfinished copy of another database; give an empty"),
+        (f"sqlite:///{home}/b.csv", f"{home}/b.csv: is not a SQLite database; set --to to"),
         (
             "mysql://me:secret@host/x",
             "--to=mysql://***: not allowed; allowed is sqlite:///path/to/file.db",
@@ -158,6 +172,30 @@ def test_what_is_refused_is_left_alone(
     assert_same(everything(sqlite_url), before)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
+def test_an_unfinished_copy_takes_no_loads(
+    database_url: str, sqlite_url: str, fill: Fill, smart_sensor: Command, rig: Rig,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    fill(sqlite_url)
+    monkeypatch.setenv("DATABASE_URL", sqlite_url)
+    assert smart_sensor("export", "x.parquet").code == 0
+    monkeypatch.setattr(copy, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert smart_sensor("migrate", "--to", database_url).code == 130
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    words = "is an unfinished copy; start `smart-sensor migrate` again"
+    for arguments in (["etl", "b.csv"], ["import", "x.parquet"]):
+        finished = smart_sensor(*arguments)
+        assert (finished.code, len(finished.err.splitlines())) == (2, 1)
+        assert words in finished.err
+    with opened(database_url) as store:
+        with pytest.raises(DatabaseError, match=words):
+            LiveWriter(store, rig, "live").write(live(0))
+        assert sum(store.status().loads.values()) == 0
+    assert "an unfinished copy" in smart_sensor("db", "status").out
+    assert json.loads(smart_sensor("db", "status", "--json").out)["unfinished_copy"] is True
+
+
 def test_a_copy_that_got_loads_of_its_own_is_refused(
     sqlite_url: str, home: Path, fill: Fill, smart_sensor: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,9 +204,13 @@ def test_a_copy_that_got_loads_of_its_own_is_refused(
     monkeypatch.setenv("DATABASE_URL", sqlite_url)
     monkeypatch.setattr(copy, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     smart_sensor("migrate", "--to", target)
-    monkeypatch.setenv("DATABASE_URL", target)
-    assert smart_sensor("etl", "b.csv").code == 0
     with opened(target) as store:
+        with store.rewriting() as records:  # an older version did not refuse them
+            identity = str(records.copy_of())
+            records.end_copy()
+        run_etl(["b.csv"], settings=settings_of(target))
+        with store.rewriting() as records:
+            records.begin_copy(identity)
         mine = tables(store)
     monkeypatch.setenv("DATABASE_URL", sqlite_url)
     finished = smart_sensor("migrate", "--to", target)

@@ -1,6 +1,7 @@
 """Readings into a file, and back as they were."""
 
 import csv
+import gzip
 import io
 from datetime import UTC, datetime
 from pathlib import Path
@@ -123,6 +124,24 @@ def test_csv_has_a_rig_where_there_are_several(
     assert rows[-121]["timestamp"]
 
 
+def test_csv_can_be_zipped(stored: pl.DataFrame, smart_sensor: Command, home: Path) -> None:
+    for name in ("x.csv.gz", "x.csv"):
+        assert smart_sensor("export", name).code == 0
+    zipped = (home / "x.csv.gz").read_bytes()
+    assert gzip.decompress(zipped) == (home / "x.csv").read_bytes()
+    assert smart_sensor("export", "x.csv.gz", "--force").code == 0
+    assert (home / "x.csv.gz").read_bytes() == zipped
+
+
+def test_a_format_goes_before_the_ending(
+    stored: pl.DataFrame, smart_sensor: Command, home: Path
+) -> None:
+    assert smart_sensor("export", "x.csv.gz", "--format", "parquet").code == 0
+    assert pq.read_metadata(home / "x.csv.gz").num_rows == 2183
+    assert smart_sensor("export", "x.txt", "--format", "csv").code == 0
+    assert (home / "x.txt").read_text().startswith("rig,timestamp,")
+
+
 @pytest.mark.parametrize(
     ("arguments", "count"),
     [
@@ -155,7 +174,10 @@ def test_bad_use_is_one_clear_line(stored: pl.DataFrame, smart_sensor: Command, 
         (["x.csv", "--date", "2025-07-13", "--end", "2026"], "--date goes alone, without --start"),
         (["x.csv", "--date", "2001-01-01"], "no reading is stored in that selection"),
         (["folder"], "folder: is not a file; give another name"),
-        (["x.csv/y.csv"], None),
+        (["x.csv/y.parquet"], None),
+        (["x.csv/y.parquet"], "x.csv/y.parquet: is there already; give another name, or --force"),
+        (["a.json"], "a.json: what is it to be? Allowed are the endings .parquet, .csv, .csv.gz"),
+        (["a.gz"], "a.gz: what is it to be?"),
         (["a.csv/y.csv"], "a.csv/y.csv: "),
     ):
         finished = smart_sensor("export", *arguments)
@@ -202,7 +224,7 @@ def test_a_failed_export_leaves_what_was_there(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(export._ExportWriter, "write", fail)
-    finished = smart_sensor("export", "x.parquet")
+    finished = smart_sensor("export", "x.parquet", "--force")
     assert finished.err == "smart-sensor: x.parquet: No space left on device\n"
     assert (home / "x.parquet").read_text() == "precious"
     assert [path.name for path in home.glob(".*")] == []
