@@ -30,8 +30,10 @@ def test_it_is_new_after_each_commit_and_stays_without_one(
         assert is_new()
     LiveWriter(store, rig, "live").write(live(0))
     assert is_new()
-    for minutes in (2, 4):
-        assert store.prune_some(START + timedelta(minutes=minutes), None).readings == 2
+    load("2025-07-13T06:30:00Z,20,1000,1\n2025-07-13T12:30:00Z,20,1000,1\n", "later.csv")
+    assert is_new()
+    for hours, readings in ((6, 5), (12, 1)):
+        assert store.prune_some(START + timedelta(hours=hours), None).readings == readings
         assert is_new()
     assert store.prune_some(START + timedelta(days=1), None).readings == 1
     assert is_new()
