@@ -74,13 +74,15 @@ def insert(
         arrow.copy_into(connection, table, None, frames)
         return
     quote = connection.dialect.identifier_preparer.quote
-    names = ", ".join(map(quote, columns))
-    mark = "?" if connection.dialect.name == "sqlite" else "%s"
-    marks = ", ".join(mark for _ in columns)
+    if connection.dialect.name == "sqlite":
+        from pipeline.stores.sqlite_rows import RowWriter
+
+        writer = RowWriter(connection, quote(table), [], columns)
+        for frame in frames:
+            writer.write((), frame)
+        return
+    names, marks = ", ".join(map(quote, columns)), ", ".join("%s" for _ in columns)
     statement = f"INSERT INTO {quote(table)} ({names}) VALUES ({marks})"  # noqa: S608  # quoted names
     for frame in frames:
-        rows = frame
-        if connection.dialect.name == "sqlite":
-            rows = frame.with_columns(pl.col(pl.Datetime).dt.epoch("us"))
-        if len(rows):
-            connection.exec_driver_sql(statement, rows.rows())
+        if len(frame):
+            connection.exec_driver_sql(statement, frame.rows())

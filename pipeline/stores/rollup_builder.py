@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
@@ -44,13 +45,24 @@ class LoadRollups:
         self._incoming = incoming
         self._states: dict[str, RollupState | None] = {}
         self._made: defaultdict[tuple[str, int], _Made] = defaultdict(_Made)
+        # One frame at a time, in another thread, while the caller writes it.
+        self._beside = ThreadPoolExecutor(1, "rollups")
+        self._adding: Future[None] | None = None
 
     def begin(self) -> None:
         """Look at what is there: while readings pass by the connection cannot be asked."""
         self._states = {rig: self._expected(rig) for rig in self._incoming.spans}
 
     def add(self, readings: pl.DataFrame) -> None:
-        """Sum up scored readings of one rig."""
+        """Sum up scored readings of one rig, while the caller goes on."""
+        self._finish_adding()
+        self._adding = self._beside.submit(self._add, readings)
+
+    def _finish_adding(self) -> None:
+        if self._adding is not None:
+            self._adding.result()
+
+    def _add(self, readings: pl.DataFrame) -> None:
         rig = readings["rig"][0]
         state = self._states.get(rig)
         if state is None or not state.levels:
@@ -69,6 +81,8 @@ class LoadRollups:
 
         To be called when the rig is registered and its interval is known.
         """
+        self._finish_adding()
+        self._beside.shutdown()
         rollups = Rollups(self._connection, self._schema)
         rollups.wait_for_turn(rig)
         kept = _kept(self._connection, self._schema, rig)

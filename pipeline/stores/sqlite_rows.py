@@ -36,7 +36,7 @@ class RowWriter:
         self._statements: dict[int, str] = {}
 
     def write(self, fixed: tuple[Any, ...], readings: pl.DataFrame) -> None:
-        frame = readings.select(self._columns).with_columns(pl.col("timestamp").dt.epoch("us"))
+        frame = readings.select(self._columns).with_columns(pl.col(pl.Datetime).dt.epoch("us"))
         most = self._connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
         each = max(1, min(_ROWS_A_STATEMENT, (most - self._fixed) // len(self._columns)))
         for part in frame.iter_slices(_ROWS_IN_CACHE):
