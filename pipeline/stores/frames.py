@@ -1,6 +1,6 @@
 """Questions answered as frames, and frames as rows of a table, on any connection of ours."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -27,7 +27,6 @@ def fetched(
     connection: sa.Connection,
     query: sa.Select[*tuple[Any, ...]],
     columns: Columns,
-    values: Mapping[str, Any] | None = None,
 ) -> Iterator[pl.DataFrame]:
     """The result in frames of bounded size; its columns are read as SQLAlchemy does not touch them.
 
@@ -36,32 +35,47 @@ def fetched(
     if connection.dialect.driver == "arrow":
         from pipeline.stores import arrow
 
-        query = query.params(values or {})
-
         for frame in arrow.fetched(connection, query, _ARROW_AT_ONCE):
             yield frame.cast(pl.Schema(columns))
         return
-    cursor = connection.execute(query, values).cursor
+    cursor = connection.execute(query).cursor
     assert cursor is not None
+    while rows := cursor.fetchmany(_OBJECTS_AT_ONCE):
+        yield _frame(connection, rows, columns)
+
+
+def fetched_together(
+    connection: sa.Connection,
+    query: sa.Select[*tuple[Any, ...]],
+    columns: Columns,
+    several: Iterable[Mapping[str, Any]],
+) -> pl.DataFrame:
+    """The results of one query with several sets of values, in one frame: they are small."""
+    rows: list[Any] = []
+    for values in several:
+        cursor = connection.execute(query, values).cursor
+        assert cursor is not None
+        rows += cursor.fetchall()
+    return _frame(connection, rows, columns) if rows else pl.DataFrame(schema=columns)
+
+
+def _frame(connection: sa.Connection, rows: Sequence[Any], columns: Columns) -> pl.DataFrame:
     times = [name for name, kind in columns.items() if kind == UTC_DATETIME]
     integers = connection.dialect.name == "sqlite"
     schema = {**columns, **dict.fromkeys(times, pl.Int64())} if integers else columns
-    while rows := cursor.fetchmany(_OBJECTS_AT_ONCE):
-        try:
-            series = [
-                pl.Series(name, values, kind)
-                for (name, kind), values in zip(
-                    schema.items(), zip(*rows, strict=True), strict=True
-                )
-            ]
-        except (TypeError, OverflowError) as error:
-            first_line = str(error).partition("\n")[0]
-            raise DatabaseError(
-                f"{connection.engine.url.database}: a row that Smart Sensor has not "
-                f"written holds a value of another type ({first_line}); correct or delete it"
-            ) from None
-        frame = pl.DataFrame(series)
-        yield frame.with_columns(utc_times(pl.col(n)) for n in times) if integers else frame
+    try:
+        series = [
+            pl.Series(name, values, kind)
+            for (name, kind), values in zip(schema.items(), zip(*rows, strict=True), strict=True)
+        ]
+    except (TypeError, OverflowError) as error:
+        first_line = str(error).partition("\n")[0]
+        raise DatabaseError(
+            f"{connection.engine.url.database}: a row that Smart Sensor has not "
+            f"written holds a value of another type ({first_line}); correct or delete it"
+        ) from None
+    frame = pl.DataFrame(series)
+    return frame.with_columns(utc_times(pl.col(n)) for n in times) if integers else frame
 
 
 def insert(

@@ -18,7 +18,7 @@ from pipeline.rollups import (
     summary_schema,
 )
 from pipeline.stores.base import Extent, Range
-from pipeline.stores.frames import as_stored, fetched
+from pipeline.stores.frames import as_stored, fetched_together
 from pipeline.stores.rollup_state import RAW, RollupState
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of
@@ -192,10 +192,12 @@ def in_pieces(
         time < sa.bindparam("end"),
         *conditions,
     )
-    found = [pl.DataFrame(schema=columns)]
-    for piece in pieces:
-        start = EARLIEST if piece.start is None else nearest_moment(piece.start)
-        end = LATEST if piece.end is None else nearest_moment(piece.end)
-        values = {"start": start, "end": end, "level": piece.level}
-        found += fetched(connection, query, columns, values)
-    return pl.concat(found)
+    several = (
+        {
+            "start": EARLIEST if piece.start is None else nearest_moment(piece.start),
+            "end": LATEST if piece.end is None else nearest_moment(piece.end),
+            "level": piece.level,
+        }
+        for piece in pieces
+    )
+    return fetched_together(connection, query, columns, several)

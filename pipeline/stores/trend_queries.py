@@ -20,7 +20,7 @@ from pipeline.stores.schema import Schema
 from pipeline.timestamps import EARLIEST, LATEST, UTC_DATETIME, to_microseconds, utc_times
 
 # A chart of so many buckets may read so many times as many rows.
-_ROWS_A_BUCKET = 6
+_ROWS_A_BUCKET = 4
 # Of more, the gaps that are inside of a bucket are only counted; of a channel's red readings the
 # newest stay.
 MOST_GAPS = 100
