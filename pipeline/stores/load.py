@@ -14,7 +14,7 @@ from pipeline.stores.rollup_builder import LoadRollups
 from pipeline.stores.rollup_state import states
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of, elapsed
-from pipeline.timestamps import from_microseconds, rfc3339, to_microseconds
+from pipeline.timestamps import rfc3339
 
 # rig -> first and last time, and number of readings
 Touched = dict[str, tuple[datetime, datetime, int]]
@@ -63,10 +63,10 @@ class Load:
         known = states(self._connection, self._schema)
         for name, (first, _) in self._incoming.spans.items():
             self._ledger.check(self._identity.rig.renamed(name))
-            kept_from = known[name].raw_from() if name in known else None
-            if kept_from is not None and to_microseconds(first) < kept_from:
+            kept_from = known[name].raw_from if name in known else None
+            if kept_from is not None and first < kept_from:
                 raise DatabaseError(
-                    f"rig {name!r}: readings before {rfc3339(from_microseconds(kept_from))} have "
+                    f"rig {name!r}: readings before {rfc3339(kept_from)} have "
                     f"been pruned, and {self._identity.name} has some of {rfc3339(first)}; they "
                     "can be stored under another name of the rig, or in another database"
                 )

@@ -95,9 +95,8 @@ class Pruning:
         """From here on roll-ups of what is older stay as they are, and nothing is added to it."""
         Rollups(self._connection, self._schema).wait_for_turn(rig)
         state = state_of(self._connection, self._schema, rig)
-        start = to_microseconds(limit)
-        if state is not None and start > (state.raw_from() or start - 1):
-            kept_from = {**state.kept_from, RAW: start}
+        if state is not None and (state.raw_from is None or limit > state.raw_from):
+            kept_from = {**state.kept_from, RAW: to_microseconds(limit)}
             keep_state(self._connection, self._schema, rig, replace(state, kept_from=kept_from))
 
     def rollups(self, ages: Mapping[int, datetime]) -> int:
@@ -112,7 +111,7 @@ class Pruning:
             state = state_of(self._connection, self._schema, rig)
             assert state is not None
             kept_from = dict(state.kept_from)
-            for level, shorter in zip(state.levels[:-1], (RAW, *state.levels), strict=False):
+            for shorter, level in state.steps[:-1]:
                 if level not in ages or shorter not in kept_from:
                     break
                 limit = floor_to_level(to_microseconds(ages[level]))

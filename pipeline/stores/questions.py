@@ -22,7 +22,7 @@ from pipeline.stores.rollup_state import RollupState, state_of, states
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of
 from pipeline.stores.trend_queries import FromReadings, TrendQuery
-from pipeline.timestamps import UTC_DATETIME, from_microseconds, utc_times
+from pipeline.timestamps import UTC_DATETIME, utc_times
 
 ROWS_AT_ONCE = 50_000
 _LOADS_LOOKED_AT = 1_000
@@ -53,7 +53,7 @@ class Questions:
     def retained_from(self) -> dict[str, datetime]:
         with self._reading() as connection:
             found = states(connection, self._schema)
-        starts = {rig: _raw_from(state) for rig, state in found.items()}
+        starts = {rig: state.raw_from for rig, state in found.items()}
         return {rig: start for rig, start in starts.items() if start is not None}
 
     def baseline(self, rig: str) -> dict[str, Moments] | None:
@@ -82,7 +82,7 @@ class Questions:
             known = states(connection, self._schema)
             if known and all(state.trusted for state in known.values()):
                 found = (
-                    extent_of(connection, self._schema, Range(rig, _raw_from(state)), state)
+                    extent_of(connection, self._schema, Range(rig, state.raw_from), state)
                     for rig, state in known.items()
                 )
                 return sum(extent.records for extent in found if extent)
@@ -271,12 +271,6 @@ class Questions:
         newest = sa.select(last_time).where(*mine).order_by(time.desc()).limit(1)
         last = connection.scalar(newest)
         return None if first is None or last is None else Extent(0, first, last)
-
-
-def _raw_from(state: RollupState) -> datetime | None:
-    """The time from which on readings are there; None: all are."""
-    start = state.raw_from()
-    return None if start is None else from_microseconds(start)
 
 
 _ALERT_SCHEMA: dict[str, Any] = {

@@ -117,8 +117,7 @@ class LoadRollups:
         state: RollupState,
         gone: tuple[datetime, datetime] | None,
     ) -> None:
-        source = None
-        for level in state.levels:
+        for source, level in state.steps:
             made = self._made[rig, level]
             numbers, times = made.numbers
             doubtful = [numbers[times > 1]]
@@ -132,7 +131,6 @@ class LoadRollups:
             anew = np.intersect1d(numbers, np.concatenate(doubtful))
             rollups.add(rig, level, made.without(anew, level))
             rollups.repair_level(rig, state, level, source, anew)
-            source = level
 
     def _close(self, rig: str) -> None:
         for name, level in list(self._made):

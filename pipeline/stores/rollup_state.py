@@ -1,6 +1,8 @@
 """What roll-ups there are of each rig: kept with the rig, in one text."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,6 +10,7 @@ from pydantic import TypeAdapter
 
 from pipeline.rollups import LEVELS_S, SECOND, levels_of
 from pipeline.stores.schema import Schema
+from pipeline.timestamps import from_microseconds
 
 RAW = 0
 
@@ -35,12 +38,16 @@ class RollupState:
         """Those that questions may use."""
         return self.levels if self.rebuilt_to is None else ()
 
-    def raw_from(self) -> int | None:
-        """The time from which on readings are there, in microseconds; None: all are."""
-        return self.kept_from.get(RAW)
+    @property
+    def steps(self) -> list[tuple[int, int]]:
+        """What each level is made of, and the level: RAW or the one below, the shortest first."""
+        return list(pairwise((RAW, *self.levels)))
 
-    def made_with(self, interval_s: float | None) -> "RollupState":
-        return replace(self, interval_s=interval_s, rebuilt_to=None)
+    @property
+    def raw_from(self) -> datetime | None:
+        """The time from which on readings are there; None: all are."""
+        start = self.kept_from.get(RAW)
+        return None if start is None else from_microseconds(start)
 
 
 def floor_to_level(microseconds: int) -> int:

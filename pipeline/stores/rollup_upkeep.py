@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from pipeline.rollups import LEVELS_S, SECOND
 from pipeline.stores.base import Finding, Range, Rebuilt
 from pipeline.stores.rollup_state import (
-    RAW,
     RollupState,
     floor_to_level,
     keep_state,
@@ -43,15 +42,13 @@ class RollupUpkeep:
                         wrong=False,
                     )
                 continue
-            source = None
-            for level in state.levels:
+            for source, level in state.steps:
                 wrong = self._differences(rig, state, level, source)
                 if wrong:
                     yield Finding(
                         f"rig {rig!r}: {wrong:,} roll-ups of {level} s are not those of the "
                         "readings; run `smart-sensor db rebuild-rollups`"
                     )
-                source = level
 
     def rebuild_some(self, rig: str) -> Rebuilt:
         """Sum up the next stretch of a rig; `done` when there is none."""
@@ -76,10 +73,7 @@ class RollupUpkeep:
 
     def _begin(self, rig: str, state: RollupState, extent: tuple[int, int] | None) -> RollupState:
         """From here on nobody trusts them, until the end."""
-        raw_from = state.raw_from()
-        start = None if raw_from is None else from_microseconds(raw_from)
-        for level in LEVELS_S:
-            self._rollups.remove(rig, level, start)
+        self._rollups.remove_all(rig, state)
         state = replace(state, rebuilt_to=extent[0] if extent else 0)
         keep_state(self._connection, self._schema, rig, state)
         return state
@@ -89,14 +83,12 @@ class RollupUpkeep:
         return Rebuilt(1, 1, done=True)
 
     def _sum_up(self, rig: str, state: RollupState, start: int, end: int) -> None:
-        source = None
-        for level in state.levels:
-            between = from_microseconds(start), from_microseconds(end)
+        between = from_microseconds(start), from_microseconds(end)
+        for source, level in state.steps:
             self._rollups.remove(rig, level, *between)
             self._rollups.write_anew(rig, state, level, source, *between)
-            source = level
 
-    def _differences(self, rig: str, state: RollupState, level: int, source: int | None) -> int:
+    def _differences(self, rig: str, state: RollupState, level: int, source: int) -> int:
         """Number of buckets whose stored summary is missing, or another one, or too much."""
         extent = self._bounds(rig, state, level, source)
         if extent is None:
@@ -119,8 +111,7 @@ class RollupUpkeep:
     def _extent(self, rig: str, state: RollupState) -> tuple[int, int] | None:
         """First and last time of the readings, where summaries are made of them."""
         readings = self._schema.readings
-        start = state.raw_from()
-        selection = Range(rig, None if start is None else from_microseconds(start))
+        selection = Range(rig, state.raw_from)
         times = sa.select(readings.c.timestamp).where(*within(readings, selection)).limit(1)
         first = self._connection.scalar(times.order_by(readings.c.timestamp))
         last = self._connection.scalar(times.order_by(readings.c.timestamp.desc()))
@@ -129,11 +120,11 @@ class RollupUpkeep:
         return floor_to_level(to_microseconds(first)), to_microseconds(last)
 
     def _bounds(
-        self, rig: str, state: RollupState, level: int, source: int | None
+        self, rig: str, state: RollupState, level: int, source: int
     ) -> tuple[int, int] | None:
         """First and last time of what is compared: of the readings, and of the summaries."""
         known = [self._extent(rig, state)]
-        ends = self._rollups.ends(rig, level, state.kept_from.get(source or RAW))
+        ends = self._rollups.ends(rig, level, state.kept_from.get(source))
         if ends is not None:
             known.append((floor_to_level(to_microseconds(ends[0])), to_microseconds(ends[1])))
         found = [each for each in known if each is not None]

@@ -23,7 +23,7 @@ from pipeline.rollups import (
 from pipeline.spool import Spool
 from pipeline.stores.base import Range
 from pipeline.stores.frames import as_stored, fetched, insert
-from pipeline.stores.rollup_state import RollupState
+from pipeline.stores.rollup_state import RAW, RollupState
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of, wait_for_turn
 from pipeline.timestamps import UTC_DATETIME, from_microseconds, nearest_moment
@@ -49,27 +49,25 @@ class Rollups:
     def repair(self, rig: str, state: RollupState, touched: Integers) -> None:
         """Sum up anew what holds these buckets (numbers) of the shortest level, at every level."""
         shortest = state.levels[0]
-        source = None
-        for level in state.levels:
+        for source, level in state.steps:
             self.repair_level(rig, state, level, source, np.unique(touched * shortest // level))
-            source = level
 
     def make_all(self, rig: str, state: RollupState) -> None:
         """Make all summaries of a rig anew, as far back as its readings are there."""
-        source = None
-        raw_from = state.raw_from()
-        start = None if raw_from is None else from_microseconds(raw_from)
+        self.remove_all(rig, state)
+        for source, level in state.steps:
+            self.write_anew(rig, state, level, source, state.raw_from, None)
+
+    def remove_all(self, rig: str, state: RollupState) -> None:
+        """Delete all summaries of a rig, of every level, as far back as its readings are there."""
         for level in LEVELS_S:
-            self.remove(rig, level, start)
-            if level in state.levels:
-                self.write_anew(rig, state, level, source, start, None)
-                source = level
+            self.remove(rig, level, state.raw_from)
 
     def repair_level(
-        self, rig: str, state: RollupState, level: int, source: int | None, touched: Integers
+        self, rig: str, state: RollupState, level: int, source: int, touched: Integers
     ) -> None:
-        """Sum up these buckets of a level anew, from the level below; None is the readings."""
-        kept_from = state.kept_from.get(source or 0)
+        """Sum up these buckets of a level anew, from the level below or the readings (RAW)."""
+        kept_from = state.kept_from.get(source)
         if kept_from is not None:
             # What they are made of is gone: they stay as they are.
             touched = touched[touched * level * SECOND >= kept_from]
@@ -83,7 +81,7 @@ class Rollups:
         rig: str,
         state: RollupState,
         level: int,
-        source: int | None,
+        source: int,
         start: datetime | None,
         end: datetime | None,
     ) -> None:
@@ -102,13 +100,13 @@ class Rollups:
         rig: str,
         state: RollupState,
         level: int,
-        source: int | None,
+        source: int,
         start: datetime | None,
         end: datetime | None,
     ) -> Iterator[pl.DataFrame]:
         """Summaries of all buckets of a range, which begins and ends with one, in time order."""
         selection = Range(rig, start, end)
-        frames = self.readings(selection) if source is None else self.stored(selection, source)
+        frames = self.readings(selection) if source == RAW else self.stored(selection, source)
         return in_buckets(frames, self.channels, level * SECOND, state.interval_s)
 
     def readings(self, selection: Range) -> Iterator[pl.DataFrame]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -94,8 +93,8 @@ class TrendQuery:
             return None
         records = extent.records
         first, last = map(to_microseconds, (extent.first_timestamp, extent.last_timestamp))
-        raw_from = self._state.raw_from()
-        pruned = raw_from is not None and first < raw_from
+        raw_from = self._state.raw_from
+        pruned = raw_from is not None and extent.first_timestamp < raw_from
         if records <= max(points, readings) and not pruned:
             return FromReadings(self._rig, self._interval_s, None)
         span = last - first + 1
@@ -136,9 +135,8 @@ class TrendQuery:
         count = len(found[0]) + inside
         if not 0 < inside <= MOST_GAPS:
             return found[0], count
-        levels = (RAW, *self._state.levels)
         holding = _Spans(*(parts[name][parts["gaps"] > 0] for name in _Spans._fields))
-        for shorter, level in reversed(list(pairwise(levels))):
+        for shorter, level in reversed(self._state.steps):
             silences, children = self._gaps_in(holding.of(level), shorter)
             found.append(silences)
             holding = holding.joined(children)
