@@ -13,7 +13,7 @@ each channel `<channel>_` and: `count`, `mean`, `m2` (sum of squared deviations 
 level). All of a channel's are null in a bucket in which it has no value.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,16 @@ def summary_schema(channels: Iterable[str]) -> dict[str, pl.DataType]:
     }
     for channel in channels:
         schema |= channel_columns(channel)
+    return schema
+
+
+def reading_schema(channels: Iterable[str], present: Container[str]) -> dict[str, pl.DataType]:
+    """Columns of readings that summaries are made of; `present` are those that there are."""
+    schema: dict[str, pl.DataType] = {"timestamp": UTC_DATETIME}
+    for channel in channels:
+        schema[channel] = pl.Float64()
+        if f"{channel}_alert" in present:
+            schema[f"{channel}_alert"] = pl.String()
     return schema
 
 

@@ -6,17 +6,32 @@ import polars as pl
 
 from pipeline.kpis import GAP_FACTOR
 from pipeline.rig import KNOWN_CHANNELS, Channel, Rig
-from pipeline.timestamps import RFC3339_FORMAT
+from pipeline.rollups import Integers
+from pipeline.timestamps import RFC3339_FORMAT, UTC_DATETIME, utc_times
+
+GAPS = {"start": UTC_DATETIME, "end": UTC_DATETIME}
 
 
 def gaps_of(times: pl.Series, interval_s: float | None) -> pl.DataFrame:
     """`start` and `end` of each gap: from a usual interval after a reading to the next reading."""
-    interval_us = round((interval_s or 0) * 1e6)
-    later = pl.DataFrame({"end": times}).with_columns(pl.col("end").shift().alias("before"))
-    step = (pl.col("end") - pl.col("before")).dt.total_microseconds()
-    is_gap = (step > GAP_FACTOR * interval_us) & pl.lit(interval_us > 0)
-    start = pl.col("before") + pl.duration(microseconds=interval_us)
-    return later.filter(is_gap).select(start.alias("start"), "end")
+    instants = times.to_physical().to_numpy()
+    return silences(instants, instants, round((interval_s or 0) * 1e6))
+
+
+def silences(
+    first: Integers, last: Integers, interval_us: int, belongs: Integers | None = None
+) -> pl.DataFrame:
+    """The same between stretches in order of time, given by their first and last times (in us).
+
+    `belongs` is a number for each; between two of different numbers there is no gap.
+    """
+    if not interval_us:
+        return pl.DataFrame(schema=GAPS)
+    is_gap = first[1:] - last[:-1] > GAP_FACTOR * interval_us
+    if belongs is not None:
+        is_gap &= belongs[1:] == belongs[:-1]
+    gaps = {"start": last[:-1][is_gap] + interval_us, "end": first[1:][is_gap]}
+    return pl.DataFrame(gaps).with_columns(utc_times(pl.col(name)) for name in GAPS)
 
 
 def every_reading(readings: pl.DataFrame, rig: Rig, gaps: pl.DataFrame) -> dict[str, Any]:

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from pipeline.rollups import (
     SECOND,
     Parts,
-    channels_among,
     joined,
     of_frame,
     of_readings,
+    reading_schema,
     summary_schema,
 )
 from pipeline.stores.base import Extent, Range
@@ -25,7 +25,6 @@ from pipeline.stores.sql import columns_of
 from pipeline.timestamps import (
     EARLIEST,
     LATEST,
-    UTC_DATETIME,
     from_microseconds,
     nearest_moment,
     to_microseconds,
@@ -95,14 +94,13 @@ class RangeSummaries:
         schema: Schema,
         rig: str,
         state: RollupState,
-        channels: Sequence[str] | None = None,
+        channels: Sequence[str],
     ) -> None:
         self._connection = connection
         self._schema = schema
         self._rig = rig
         self._state = state
-        self._present = columns_of(connection, schema.table_name)
-        self.channels = channels_among(self._present) if channels is None else channels
+        self.channels = channels
 
     def parts(self, selection: Range, levels: Sequence[int] | None = None) -> Parts | None:
         """Summaries in order of time, from these levels and readings; None for no reading.
@@ -139,11 +137,9 @@ class RangeSummaries:
 
     def readings(self, pieces: Sequence[Piece]) -> pl.DataFrame:
         """Readings of pieces, with what summaries are made of; in no order."""
-        columns: dict[str, pl.DataType] = {"timestamp": UTC_DATETIME}
-        for channel in self.channels:
-            columns[channel] = pl.Float64()
-            if f"{channel}_alert" in self._present:
-                columns[f"{channel}_alert"] = pl.String()
+        # Without channels nobody needs to know which of them have levels.
+        present = columns_of(self._connection, self._schema.table_name) if self.channels else ()
+        columns = reading_schema(self.channels, present)
         table = self._schema.readings_with(columns)
         return in_pieces(self._connection, table, columns, table.c.timestamp, self._rig, pieces)
 

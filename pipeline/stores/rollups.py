@@ -18,6 +18,7 @@ from pipeline.rollups import (
     Integers,
     channels_among,
     in_buckets,
+    reading_schema,
     summary_schema,
 )
 from pipeline.spool import Spool
@@ -26,7 +27,7 @@ from pipeline.stores.frames import as_stored, fetched, insert
 from pipeline.stores.rollup_state import RAW, RollupState
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of, wait_for_turn
-from pipeline.timestamps import UTC_DATETIME, from_microseconds, nearest_moment
+from pipeline.timestamps import from_microseconds, nearest_moment
 
 # So many untouched buckets between two touched ones cost less than another question.
 _NEAR = 16
@@ -38,7 +39,8 @@ class Rollups:
     def __init__(self, connection: sa.Connection, schema: Schema) -> None:
         self._connection = connection
         self._schema = schema
-        self.channels = channels_among(columns_of(connection, schema.table_name))
+        self._present = columns_of(connection, schema.table_name)
+        self.channels = channels_among(self._present)
         self._columns = summary_schema(self.channels)
         self._table = schema.rollups_with(self._columns)
 
@@ -111,12 +113,7 @@ class Rollups:
 
     def readings(self, selection: Range) -> Iterator[pl.DataFrame]:
         """Readings of a range in time order, with what summaries are made of."""
-        present = columns_of(self._connection, self._schema.table_name)
-        columns: dict[str, pl.DataType] = {"timestamp": UTC_DATETIME}
-        for channel in self.channels:
-            columns[channel] = pl.Float64()
-            if f"{channel}_alert" in present:
-                columns[f"{channel}_alert"] = pl.String()
+        columns = reading_schema(self.channels, self._present)
         table = self._schema.readings_with(columns)
         query = as_stored(table, columns).where(*within(table, selection))
         return fetched(self._connection, query.order_by(table.c.timestamp), columns)

@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
-from pipeline.kpis import GAP_FACTOR
 from pipeline.rig import Rig
 from pipeline.rollups import SECOND, Integers, Parts, in_buckets, merged
 from pipeline.stores.base import Range, Trend
@@ -16,7 +15,8 @@ from pipeline.stores.rollup_queries import Piece, RangeSummaries, extent_of, in_
 from pipeline.stores.rollup_state import RAW, RollupState
 from pipeline.stores.rollups import stretches
 from pipeline.stores.schema import Schema
-from pipeline.timestamps import EARLIEST, LATEST, UTC_DATETIME, to_microseconds, utc_times
+from pipeline.timestamps import EARLIEST, LATEST, UTC_DATETIME, to_microseconds
+from pipeline.trends import GAPS, silences
 
 # A chart of so many buckets may read so many times as many rows.
 _ROWS_A_BUCKET = 4
@@ -25,7 +25,6 @@ _ROWS_A_BUCKET = 4
 MOST_GAPS = 100
 MOST_RED = 100
 
-GAPS = {"start": UTC_DATETIME, "end": UTC_DATETIME}
 RED = {
     "timestamp": UTC_DATETIME,
     "channel": pl.String(),
@@ -130,15 +129,14 @@ class TrendQuery:
         """Silences between the parts, and inside of them where they are not too many."""
         inside = int(parts["gaps"].sum())
         first, last = parts["first_timestamp"], parts["last_timestamp"]
-        one = np.zeros(len(first), np.int64)
-        found = [_silences(first, last, one, self._interval_us)]
+        found = [silences(first, last, self._interval_us)]
         count = len(found[0]) + inside
         if not 0 < inside <= MOST_GAPS:
             return found[0], count
         holding = _Spans(*(parts[name][parts["gaps"] > 0] for name in _Spans._fields))
         for shorter, level in reversed(self._state.steps):
-            silences, children = self._gaps_in(holding.of(level), shorter)
-            found.append(silences)
+            more, children = self._gaps_in(holding.of(level), shorter)
+            found.append(more)
             holding = holding.joined(children)
         return pl.concat(found).sort("start"), count
 
@@ -164,7 +162,7 @@ class TrendQuery:
             level = np.full(int(holds.sum()), shorter)
             holding = _Spans(first[holds], last[holds], level)
         belongs = np.searchsorted(spans.first_timestamp, first, side="right")
-        return _silences(first, last, belongs, self._interval_us), holding
+        return silences(first, last, self._interval_us, belongs), holding
 
     def _red(self, selection: Range) -> pl.DataFrame:
         """The newest red readings of each channel, by way of the buckets that have any."""
@@ -230,8 +228,7 @@ class _Passing:
     def _look(self, frame: pl.DataFrame) -> None:
         times = frame["timestamp"].to_physical().to_numpy()
         known = times if self._last is None else np.append(self._last, times)
-        one = np.zeros(len(known), np.int64)
-        self._gaps.append(_silences(known, known, one, self._interval_us))
+        self._gaps.append(silences(known, known, self._interval_us))
         self._last = int(times[-1])
         self.records += len(frame)
         red = red_of(frame, self._rig)
@@ -283,12 +280,3 @@ def red_readings(
     time = table.c.timestamp
     found = in_pieces(connection, table, columns, time, rig.name, pieces, is_red)
     return red_of(found, rig)
-
-
-def _silences(first: Integers, last: Integers, belongs: Integers, interval_us: int) -> pl.DataFrame:
-    """Gaps between parts that belong together: from an interval after one part to the next."""
-    if not interval_us or len(first) < 2:
-        return pl.DataFrame(schema=GAPS)
-    silent = (first[1:] - last[:-1] > GAP_FACTOR * interval_us) & (belongs[1:] == belongs[:-1])
-    gaps = {"start": last[:-1][silent] + interval_us, "end": first[1:][silent]}
-    return pl.DataFrame(gaps).with_columns(utc_times(pl.col(name)) for name in GAPS)
