@@ -193,28 +193,50 @@ def in_groups(
         yield grouped(parts, channels, group_of(parts["first_timestamp"]), interval_s)
 
 
+class WholeGroups:
+    """Cuts frames that come in time order, of readings or summaries, so that no group is cut.
+
+    A frame that does not begin after the last row of the one before begins anew: a group may come
+    a second time then.
+    """
+
+    def __init__(self, channels: Sequence[str], group_of: GroupOf) -> None:
+        self._channels = channels
+        self._group_of = group_of
+        self._pending: pl.DataFrame | None = None
+
+    def add(self, frame: pl.DataFrame) -> Iterator[Parts]:
+        """What is complete with this frame."""
+        if frame.is_empty():
+            return
+        time = "bucket" if "bucket" in frame.columns else "timestamp"
+        if self._pending is not None and frame[time][0] <= self._pending[time][-1]:
+            yield from self.rest()
+        joint = frame if self._pending is None else pl.concat([self._pending, frame])
+        groups = self._group_of(joint[time].to_physical().to_numpy())
+        cut = int(np.searchsorted(groups, groups[-1]))
+        if cut:
+            yield self._parts_of(joint.head(cut))
+        self._pending = joint.slice(cut)
+
+    def rest(self) -> Iterator[Parts]:
+        """What waits for more of its group, as it is."""
+        if self._pending is not None:
+            yield self._parts_of(self._pending)
+            self._pending = None
+
+    def _parts_of(self, frame: pl.DataFrame) -> Parts:
+        of = of_frame if "bucket" in frame.columns else of_readings
+        return of(frame, self._channels)
+
+
 def _whole_groups(
     frames: Iterable[pl.DataFrame], channels: Sequence[str], group_of: GroupOf
 ) -> Iterator[Parts]:
-    """Parts of frames, cut so that no group goes on in the next ones."""
-    pending: pl.DataFrame | None = None
+    groups = WholeGroups(channels, group_of)
     for frame in frames:
-        joint = frame if pending is None else pl.concat([pending, frame])
-        if joint.is_empty():
-            continue
-        time = "bucket" if "bucket" in joint.columns else "timestamp"
-        groups = group_of(joint[time].to_physical().to_numpy())
-        cut = int(np.searchsorted(groups, groups[-1]))
-        if cut:
-            yield _parts_of(joint.head(cut), channels)
-        pending = joint.slice(cut)
-    if pending is not None:
-        yield _parts_of(pending, channels)
-
-
-def _parts_of(frame: pl.DataFrame, channels: Sequence[str]) -> Parts:
-    of = of_frame if "bucket" in frame.columns else of_readings
-    return of(frame, channels)
+        yield from groups.add(frame)
+    yield from groups.rest()
 
 
 def whole(parts: Parts, channels: Sequence[str], interval_s: float | None) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Summaries of what a load brings, made while its readings pass by, and written at its end."""
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -11,15 +10,13 @@ import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
-from pipeline.rollups import SECOND, Integers, channels_among, merged, of_frame, of_readings
+from pipeline.rollups import SECOND, Integers, Parts, WholeGroups, merged
 from pipeline.spool import Spool
 from pipeline.stores.base import Incoming, SourceIdentity
 from pipeline.stores.rollup_state import RollupState, keep_state, state_of
 from pipeline.stores.rollups import Rollups
 from pipeline.stores.schema import Schema
 from pipeline.timestamps import to_microseconds
-
-_NONE: Integers = np.zeros(0, np.int64)
 
 
 class _Kept(NamedTuple):
@@ -44,7 +41,7 @@ class LoadRollups:
         self._identity = identity
         self._incoming = incoming
         self._states: dict[str, RollupState | None] = {}
-        self._made: defaultdict[tuple[str, int], _Made] = defaultdict(_Made)
+        self._made: dict[str, list[_Made]] = {}
         # One frame at a time, in another thread, while the caller writes it.
         self._beside = ThreadPoolExecutor(1, "rollups")
         self._adding: Future[None] | None = None
@@ -67,14 +64,25 @@ class LoadRollups:
         state = self._states.get(rig)
         if state is None or not state.levels:
             return
+        if rig not in self._made:
+            self._made[rig] = self._nothing(state)
         if not readings["timestamp"].is_sorted():
             readings = readings.sort("timestamp")
-        channels = channels_among(name for name in readings.columns if name != "line")
-        parts = of_readings(readings, channels)
-        for level in state.levels:
-            summaries = merged(parts, channels, level * SECOND, state.interval_s)
-            self._made[rig, level].append(summaries, level)
-            parts = of_frame(summaries, channels)
+        frames: Iterable[pl.DataFrame] = [readings]
+        for made in self._made[rig]:
+            frames = list(made.add(frames))
+
+    def _finish(self, rig: str, state: RollupState) -> dict[int, "_Made"]:
+        """All summaries of a rig by level, those of its last buckets too."""
+        levels = self._made.pop(rig, None) or self._nothing(state)
+        frames: list[pl.DataFrame] = []
+        for made in levels:
+            frames = [*made.add(frames), *made.rest()]
+        return {made.level: made for made in levels}
+
+    def _nothing(self, state: RollupState) -> list["_Made"]:
+        channels = [channel.name for channel in self._identity.rig.channels]
+        return [_Made(channels, level, state.interval_s) for level in state.levels]
 
     def write(self, rig: str, gone: tuple[datetime, datetime] | None) -> None:
         """Bring the summaries of a rig up to date; `gone` is where readings were taken away.
@@ -98,7 +106,6 @@ class LoadRollups:
         else:
             # They are made with another interval, or there are none of older readings.
             rollups.make_all(rig, state)
-        self._close(rig)
 
     def _expected(self, rig: str) -> RollupState | None:
         """The state in which the load will leave the rig; None where all has to be made anew."""
@@ -117,8 +124,9 @@ class LoadRollups:
         state: RollupState,
         gone: tuple[datetime, datetime] | None,
     ) -> None:
+        summaries = self._finish(rig, state)
         for source, level in state.steps:
-            made = self._made[rig, level]
+            made = summaries[level]
             numbers, times = made.numbers
             doubtful = [numbers[times > 1]]
             if len(numbers):
@@ -129,13 +137,8 @@ class LoadRollups:
                 numbers = np.union1d(numbers, changed)
                 doubtful.append(changed)
             anew = np.intersect1d(numbers, np.concatenate(doubtful))
-            rollups.add(rig, level, made.without(anew, level))
+            rollups.add(rig, level, made.without(anew))
             rollups.repair_level(rig, state, level, source, anew)
-
-    def _close(self, rig: str) -> None:
-        for name, level in list(self._made):
-            if name == rig:
-                self._made.pop((name, level)).spool.close()
 
 
 def begin_rollups(connection: sa.Connection, schema: Schema, rig: str) -> None:
@@ -176,25 +179,43 @@ def _kept(connection: sa.Connection, schema: Schema, rig: str) -> _Kept | None:
 
 
 class _Made:
-    """Summaries of one rig and level, as they came."""
+    """Summaries of one rig and level, in the order in which they are complete."""
 
-    def __init__(self) -> None:
-        self.spool = Spool()
-        self._numbers: list[Integers] = [_NONE]
+    def __init__(self, channels: list[str], level: int, interval_s: float | None) -> None:
+        self.level = level
+        self._channels = channels
+        self._interval_s = interval_s
+        self._width_us = level * SECOND
+        self._groups = WholeGroups(channels, self._numbers_of)
+        self._spool = Spool()
+        self._numbers: list[Integers] = [np.zeros(0, np.int64)]
 
-    def append(self, summaries: pl.DataFrame, level: int) -> None:
-        self.spool.append(summaries)
-        buckets = summaries["bucket"].to_physical().to_numpy()
-        self._numbers.append(buckets // (level * SECOND))
+    def add(self, frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """Sum up readings, or summaries of the level below; gives what is complete with them."""
+        for frame in frames:
+            yield from map(self._keep, self._groups.add(frame))
+
+    def rest(self) -> Iterator[pl.DataFrame]:
+        """Gives the last bucket, which nothing has completed."""
+        yield from map(self._keep, self._groups.rest())
 
     @property
     def numbers(self) -> tuple[Integers, Integers]:
-        """Numbers of the buckets in order, and how many frames had each."""
+        """Numbers of the buckets in order, and how many times each was begun anew."""
         return np.unique(np.concatenate(self._numbers), return_counts=True)
 
-    def without(self, left_out: Integers, level: int) -> Iterator[pl.DataFrame]:
-        buckets = (pl.Series(left_out) * (level * SECOND)).implode()
-        for summaries in self.spool:
+    def without(self, left_out: Integers) -> Iterator[pl.DataFrame]:
+        buckets = (pl.Series(left_out) * self._width_us).implode()
+        for summaries in self._spool:
             known = summaries.filter(~pl.col("bucket").to_physical().is_in(buckets))
             if len(known):
                 yield known
+
+    def _keep(self, parts: Parts) -> pl.DataFrame:
+        summaries = merged(parts, self._channels, self._width_us, self._interval_s)
+        self._spool.append(summaries)
+        self._numbers.append(self._numbers_of(summaries["bucket"].to_physical().to_numpy()))
+        return summaries
+
+    def _numbers_of(self, times: Integers) -> Integers:
+        return times // self._width_us
