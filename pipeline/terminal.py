@@ -6,15 +6,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from pipeline.errors import SmartSensorError
-from pipeline.settings import Settings, get_settings
-from pipeline.timestamps import rfc3339
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
 
 # A line that goes into a file or another program is not broken where a terminal would end.
 _PIPED_WIDTH = 1000
@@ -22,8 +23,10 @@ _PIPED_WIDTH = 1000
 errors = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
-def used_settings() -> Settings:
+def used_settings() -> "Settings":
     """The settings of this process; from here on its log goes to standard error."""
+    from pipeline.settings import get_settings
+
     settings = get_settings()
     logging.basicConfig(
         level=settings.log_level,
@@ -83,6 +86,8 @@ class _LoggedProgress:
 def plain(value: Any) -> Any:
     """For `json.dumps`: a time as the text that we write. Raises TypeError for anything else."""
     if isinstance(value, datetime):
+        from pipeline.timestamps import rfc3339
+
         return rfc3339(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
 

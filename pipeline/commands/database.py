@@ -10,7 +10,6 @@ from rich.text import Text
 
 from pipeline.commands.shared import existing_store, known_rigs, name_of, size
 from pipeline.terminal import errors, output, plain, progress_bar, used_settings
-from pipeline.timestamps import rfc3339
 
 app = typer.Typer(help="State, schema and accounts of the database.", no_args_is_help=True)
 
@@ -20,6 +19,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """What the database is, and what is in it."""
+    from pipeline.timestamps import rfc3339
+
     settings = used_settings()
     with existing_store(settings, adopting=False) as store:
         found = store.status()

@@ -16,7 +16,6 @@ from pipeline.commands.shared import (
 )
 from pipeline.errors import SettingsError
 from pipeline.terminal import confirm, errors, progress_bar, used_settings
-from pipeline.timestamps import rfc3339
 
 
 def backup(
@@ -73,6 +72,7 @@ def prune(
     from pipeline import retention
     from pipeline.durations import parse_duration
     from pipeline.stores.base import Pruned
+    from pipeline.timestamps import rfc3339
 
     settings = used_settings()
     try:

@@ -8,10 +8,10 @@ import typer
 
 from pipeline.commands.shared import Force, existing_store, name_of, refuse_missing, selections
 from pipeline.errors import DatabaseError, SettingsError
-from pipeline.settings import Settings, load_settings
 from pipeline.terminal import errors, progress_bar, used_settings
 
 if TYPE_CHECKING:
+    from pipeline.settings import Settings
     from pipeline.stores import Store
 
 
@@ -112,7 +112,7 @@ def migrate(
         raise typer.Exit(1)
 
 
-def _opened(other: Settings) -> "Store":
+def _opened(other: "Settings") -> "Store":
     """The target's store; what is wrong with it is said of --to."""
     from pipeline.stores import open_store
 
@@ -122,7 +122,9 @@ def _opened(other: Settings) -> "Store":
         raise type(error)(str(error).replace("DATABASE_URL", "--to")) from None
 
 
-def _settings_of(url: str, settings: Settings) -> Settings:
+def _settings_of(url: str, settings: "Settings") -> "Settings":
+    from pipeline.settings import load_settings
+
     try:
         # DATABASE_PASSWORD_FILE is of the source.
         other = load_settings(database_url=url, database_password_file=None)

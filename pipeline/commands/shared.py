@@ -6,22 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from sqlalchemy.engine import make_url
 
-from pipeline.database_errors import shown
 from pipeline.errors import DatabaseError, NothingFoundError, QueryError
-from pipeline.settings import Settings
-from pipeline.timestamps import day_range, parse_moment
 
 if TYPE_CHECKING:
+    from pipeline.settings import Settings
     from pipeline.stores import Store
     from pipeline.stores.base import Range, StoredRig
 
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")]
 
 
-def refuse_missing(settings: Settings) -> None:
+def refuse_missing(settings: "Settings") -> None:
     """Raises DatabaseError for a SQLite file that does not exist, instead of making one."""
+    from sqlalchemy.engine import make_url
+
     url = make_url(settings.database_url)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         raise DatabaseError(
@@ -30,7 +29,7 @@ def refuse_missing(settings: Settings) -> None:
 
 
 @contextmanager
-def existing_store(settings: Settings, adopting: bool = True) -> Iterator["Store"]:
+def existing_store(settings: "Settings", adopting: bool = True) -> Iterator["Store"]:
     """The store of DATABASE_URL. Raises DatabaseError where there is none yet."""
     from pipeline.stores import open_store
 
@@ -47,6 +46,7 @@ def selections(
     Raises QueryError for what cannot be read, NothingFoundError for a rig that is not there.
     """
     from pipeline.stores.base import Range
+    from pipeline.timestamps import day_range, parse_moment
 
     if date is not None and (start is not None or end is not None):
         raise QueryError("--date goes alone, without --start and --end")
@@ -76,8 +76,12 @@ def known_rigs(store: "Store", rig: str | None) -> list["StoredRig"]:
     return found
 
 
-def name_of(settings: Settings) -> str:
+def name_of(settings: "Settings") -> str:
     """The database as it is named in messages: without its password."""
+    from sqlalchemy.engine import make_url
+
+    from pipeline.database_errors import shown
+
     return shown(make_url(settings.database_url))
 
 
