@@ -10,7 +10,10 @@ _UNITS = {
     "y": timedelta(days=365),
 }
 # Lengths of the buckets of roll-ups, as people write them, in seconds (see rollups.py).
-LEVELS = {"1s": 1, "10s": 10, "1min": 60, "15min": 900, "6h": 21_600}
+LEVELS = {
+    **{"1s": 1, "10s": 10, "1min": 60, "5min": 300},
+    **{"15min": 900, "1h": 3_600, "6h": 21_600},
+}
 # As old as a `datetime` can be, and more.
 _LONGEST = timedelta(days=365 * 2000)
 LEVEL_AGES_ALLOWED = (

@@ -36,6 +36,10 @@ class DatabaseConflict(DatabaseError, Retryable):
     """Two writers met: nothing of this one was stored, and the next try finds the other's work."""
 
 
+class OlderThanRetentionError(DatabaseError):
+    """Readings of a time of which others have been pruned: nothing tells how they go together."""
+
+
 class ForeignTableError(DatabaseError):
     """A table of the name TABLE_NAME was made by somebody else; the message says why it stays."""
 

@@ -19,9 +19,16 @@ def prune(
 ) -> Pruned:
     """Delete readings older than `before` (aware), and rejects whose time is, of one rig or all.
 
-    In many short transactions, so that others can write in between. Stopped at any moment it
+    In many short transactions, so that others can write in between. Roll-ups that are not there
+    are made before. Stopped at any moment it
     leaves a consistent state, and goes on when it is called again. Raises DatabaseError.
     """
+    # What no roll-up stands for would be gone.
+    for name in store.unfinished_rollups():
+        if rig in (None, name):
+            logger.info("rig %s: making its roll-ups first", name)
+            for _ in store.rebuild_rollups(name):
+                pass
     total = Pruned()
     while some := store.prune_some(before, rig):
         total += some
@@ -46,7 +53,9 @@ def apply_retention(store: Store, settings: Settings, now: datetime | None = Non
         )
     ages = parse_level_ages(settings.retention_rollups)
     if ages:
-        deleted = store.prune_rollups({level: age_limit(age, now) for level, age in ages.items()})
+        limits = {level: age_limit(age, now) for level, age in ages.items()}
+        names = [stored.rig.name for stored in store.rigs(counted=False)]
+        deleted = sum(store.prune_rollups(name, limits) for name in names)
         if deleted:
             logger.info(
                 "RETENTION_ROLLUPS=%s: %d roll-ups deleted", settings.retention_rollups, deleted

@@ -25,7 +25,7 @@ from pipeline.durations import LEVELS
 from pipeline.kpis import GAP_FACTOR
 from pipeline.timestamps import UTC_DATETIME, utc_times
 
-# Lengths of buckets in seconds. Each divides the next, at most 24 times; 15 minutes divide the
+# Lengths of buckets in seconds. Each divides the next, at most ten times; 15 minutes divide the
 # offset of every time zone, and 6 hours a day.
 LEVELS_S = tuple(LEVELS.values())
 SECOND = 1_000_000  # in microseconds
@@ -47,11 +47,11 @@ Parts = dict[str, npt.NDArray[Any]]
 GroupOf = Callable[[Integers], Integers]
 
 
-def levels_of(interval_s: float | None) -> tuple[int, ...]:
-    """Lengths of the buckets that are kept of a rig: those that hold at least 60 readings."""
+def levels_of(interval_s: float | None, lengths: Iterable[int] = LEVELS_S) -> tuple[int, ...]:
+    """Those of the lengths that are kept of a rig: buckets that hold at least 60 readings."""
     if not interval_s:
         return ()
-    return tuple(level for level in LEVELS_S if level >= _FEWEST_READINGS * interval_s)
+    return tuple(length for length in lengths if length >= _FEWEST_READINGS * interval_s)
 
 
 def channels_among(columns: Iterable[str]) -> list[str]:
@@ -95,8 +95,28 @@ def reading_schema(channels: Iterable[str], present: Container[str]) -> dict[str
 
 def of_readings(readings: pl.DataFrame, channels: Sequence[str]) -> Parts:
     """Each reading as a summary of one; the frame is in time order, and of one rig."""
-    times = readings["timestamp"].to_physical().to_numpy()
+    # All columns in one go: each step of Polars has its price.
+    values = readings.select(pl.col(channels).fill_null(float("nan")))
+    alerts = [name for channel in channels if (name := f"{channel}_alert") in readings.columns]
+    levels = {
+        level: readings.select((pl.col(alerts) == level).fill_null(False).cast(pl.Int64))
+        for level in ("yellow", "red")
+    }
+    return of_values(
+        readings["timestamp"].to_physical().to_numpy(),
+        {channel: values[channel].to_numpy() for channel in channels},
+        {
+            level: {name: found[name].to_numpy() for name in alerts}
+            for level, found in levels.items()
+        },
+    )
+
+
+def of_values(times: Integers, values: Parts, alerts: dict[str, Parts]) -> Parts:
+    """The same of arrays: `values` by channel, NaN for none; `alerts` are 0 and 1 by level and
+    column."""
     none = np.zeros(len(times), np.int64)
+    zero = none.astype(np.float64)
     parts: Parts = {
         "readings": none + 1,
         "first_timestamp": times,
@@ -104,22 +124,13 @@ def of_readings(readings: pl.DataFrame, channels: Sequence[str]) -> Parts:
         "gaps": none,
         "gap_us": none,
     }
-    known = readings.select(pl.col(channels).is_not_null().cast(pl.Int64))
-    values = readings.select(pl.col(channels).fill_null(float("nan")))
-    alerts = [name for channel in channels if (name := f"{channel}_alert") in readings.columns]
-    levels = {
-        level: readings.select((pl.col(alerts) == level).fill_null(False).cast(pl.Int64))
-        for level in ("yellow", "red")
-    }
-    zero = none.astype(np.float64)
-    for channel in channels:
-        fields: Parts = {"count": known[channel].to_numpy(), "m2": zero, "gained": zero}
-        value = values[channel].to_numpy()
+    for channel, value in values.items():
+        known = (~np.isnan(value)).astype(np.int64)
+        fields: Parts = {"count": known, "m2": zero, "gained": zero}
         fields |= dict.fromkeys(("mean", "min", "max", "first", "last"), value)
         fields |= dict.fromkeys(_TIMES, times)
-        alert = f"{channel}_alert"
-        for level, counts in levels.items():
-            fields[level] = counts[alert].to_numpy() if alert in alerts else none
+        for level, counts in alerts.items():
+            fields[level] = counts.get(f"{channel}_alert", none)
         parts |= {f"{channel}_{field}": fields[field] for field in FIELDS}
     return parts
 
@@ -127,7 +138,6 @@ def of_readings(readings: pl.DataFrame, channels: Sequence[str]) -> Parts:
 def of_frame(summaries: pl.DataFrame, channels: Sequence[str]) -> Parts:
     """Summaries of a frame in time order."""
     names = [name for name in summary_schema(channels) if name != "bucket"]
-    # All columns in one go: each step of Polars has its price.
     plain = summaries.select(names).with_columns(
         selectors.datetime().to_physical().fill_null(0),
         selectors.integer().fill_null(0),
@@ -148,6 +158,15 @@ def merged(
     found = grouped(parts, channels, parts["first_timestamp"] // width_us, interval_s)
     bucket = utc_times(pl.col("group") * width_us).alias("bucket")
     return found.select(bucket, pl.exclude("group"))
+
+
+def merged_parts(
+    parts: Parts, channels: Sequence[str], width_us: int, interval_s: float | None
+) -> Parts:
+    """What `merged` gives as arrays: what is null there is anything here, its count is 0."""
+    groups = parts["first_timestamp"] // width_us
+    starts = _starts(groups)
+    return {"bucket": groups[starts] * width_us, **_merge(parts, channels, starts, interval_s)}
 
 
 def grouped(

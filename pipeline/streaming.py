@@ -1,7 +1,10 @@
 """Readings that arrive one by one: judged by the same rules, scored against the newest load."""
 
+from contextlib import suppress
+
 import polars as pl
 
+from pipeline.errors import OlderThanRetentionError
 from pipeline.quality import judge
 from pipeline.rig import Rig
 from pipeline.scoring import Moments, score
@@ -27,19 +30,29 @@ class LiveWriter:
     def write(self, rows: pl.DataFrame) -> None:
         """Check, score and store rows with the columns of a file of the rig."""
         for batch in FrameSource(rows, self._rig).batches():
-            readings, rejects = judge(batch, self._rig, self._store.retained_from())
-            first = readings.select(pl.struct("rig", "timestamp").is_first_distinct()).to_series()
-            repeated = _repeated(readings.filter(~first), batch)
-            scored = [
-                score(part, self._moments_of(part["rig"][0]), self._rig)
-                for part in readings.filter(first).partition_by("rig", maintain_order=True)
-            ]
-            self._store.append(
-                self._load_id,
-                self._identity,
-                pl.concat(scored) if scored else readings,
-                pl.concat([rejects, repeated]),
-            )
+            self._write(batch)
+
+    def _write(self, batch: Batch) -> None:
+        written = False
+        while not written:
+            with suppress(OlderThanRetentionError):  # since it was judged: now it is too old
+                self._append(batch)
+                written = True
+
+    def _append(self, batch: Batch) -> None:
+        readings, rejects = judge(batch, self._rig, self._store.retained_from())
+        first = readings.select(pl.struct("rig", "timestamp").is_first_distinct()).to_series()
+        repeated = _repeated(readings.filter(~first), batch)
+        scored = [
+            score(part, self._moments_of(part["rig"][0]), self._rig)
+            for part in readings.filter(first).partition_by("rig", maintain_order=True)
+        ]
+        self._store.append(
+            self._load_id,
+            self._identity,
+            pl.concat(scored) if scored else readings,
+            pl.concat([rejects, repeated]),
+        )
 
     def _moments_of(self, rig: str) -> dict[str, Moments]:
         if rig not in self._moments:

@@ -273,8 +273,11 @@ class Store(Protocol):
         Returns what was deleted: nothing when nothing is left.
         """
 
-    def prune_rollups(self, ages: Mapping[int, datetime]) -> int:
-        """Delete roll-ups of levels that are older than a time each; returns how many.
+    def unfinished_rollups(self) -> list[str]:
+        """Rigs of which roll-ups could be there, and are not, or not all."""
+
+    def prune_rollups(self, rig: str, ages: Mapping[int, datetime]) -> int:
+        """Delete roll-ups of a rig, by level, that are older than a time; returns how many.
 
         Those of which something shorter, or readings, are kept stay.
         """

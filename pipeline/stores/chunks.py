@@ -35,9 +35,9 @@ class ChunkPruning(Pruning):
             chunk = self._connection.execute(_OLDEST, values).first()
             if chunk is None:
                 break
-            departed = self._dropped(chunk, limit)
+            departed = self._dropped(chunk)
             if departed:
-                self._account(departed, "readings_pruned")
+                self._account(departed, "readings_pruned", limit)
                 return Pruned(sum(part.rows for part in departed))
         return super().some(before, rig)
 
@@ -49,7 +49,7 @@ class ChunkPruning(Pruning):
         self._connection.exec_driver_sql(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE")
         return self._deleted_alone(table, condition)
 
-    def _dropped(self, chunk: sa.Row[Any], limit: datetime) -> list[Departed]:
+    def _dropped(self, chunk: sa.Row[Any]) -> list[Departed]:
         readings = self._schema.readings.c
         columns = (sa.column(c.name, c.type) for c in (readings.rig, readings.timestamp))
         table = sa.table(
@@ -59,8 +59,6 @@ class ChunkPruning(Pruning):
         # Nobody adds to it between the count and the end.
         self._connection.exec_driver_sql(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
         departed = [Departed(*row) for row in self._connection.execute(by_load(table))]
-        for rig in sorted({part.rig for part in departed}):
-            self._keep_from(rig, limit)
         values = {"table": self._schema.table_name, "start": chunk.range_start}
         dropped = self._connection.scalar(_DROP, {**values, "end": chunk.range_end})
         if dropped != 1:

@@ -159,7 +159,10 @@ class Figures:
         rejects = self._schema.rejects.c
         # A file that grows is loaded again and again, with the same faulty rows in it.
         query = sa.select(rejects.timestamp, rejects.reason, rejects.raw).distinct()
-        query = query.where(rejects.rig == self._selection.rig)
+        # What came after its time had been pruned is no fault: roll-ups may stand for its value.
+        query = query.where(
+            rejects.rig == self._selection.rig, rejects.reason != "older_than_retention"
+        )
         # What was corrected, and has been accepted by a later load, is no fault any more.
         readings = self._schema.readings.c
         corrected = sa.exists().where(

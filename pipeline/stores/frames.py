@@ -38,25 +38,9 @@ def fetched(
         for frame in arrow.fetched(connection, query, _ARROW_AT_ONCE):
             yield frame.cast(pl.Schema(columns))
         return
-    cursor = connection.execute(query).cursor
-    assert cursor is not None
-    while rows := cursor.fetchmany(_OBJECTS_AT_ONCE):
+    result = connection.execute(query, execution_options={"stream_results": True})
+    while rows := result.fetchmany(_OBJECTS_AT_ONCE):
         yield _frame(connection, rows, columns)
-
-
-def fetched_together(
-    connection: sa.Connection,
-    query: sa.Select[*tuple[Any, ...]],
-    columns: Columns,
-    several: Iterable[Mapping[str, Any]],
-) -> pl.DataFrame:
-    """The results of one query with several sets of values, in one frame: they are small."""
-    rows: list[Any] = []
-    for values in several:
-        cursor = connection.execute(query, values).cursor
-        assert cursor is not None
-        rows += cursor.fetchall()
-    return _frame(connection, rows, columns) if rows else pl.DataFrame(schema=columns)
 
 
 def _frame(connection: sa.Connection, rows: Sequence[Any], columns: Columns) -> pl.DataFrame:

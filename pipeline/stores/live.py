@@ -36,12 +36,15 @@ def append(
     """Write readings by `upsert`, and account for them and for rejects that are written already."""
     ledger = Ledger(connection, schema)
     ledger.add_live_rejects(load_id, dict(rejects["reason"].value_counts().iter_rows()))
-    for part in readings.partition_by("rig", maintain_order=True):
+    # Every writer in this order: rows, the ledger, roll-ups by name, changes.
+    parts = sorted(readings.partition_by("rig"), key=lambda part: str(part["rig"][0]))
+    for part in parts:
         rig = source.rig.renamed(part["rig"][0])
         if rig is not source.rig:
             ledger.register(rig)
             begin_rollups(connection, schema, rig.name)
         upsert(part, ledger.count_replaced(load_id, rig.name, part["timestamp"]))
-        keep_rollups(connection, schema, rig.name, part["timestamp"])
         ledger.add_live_readings(load_id, rig.name, *span(part))
+    for part in parts:
+        keep_rollups(connection, schema, source.name, part)
     ledger.announce()

@@ -6,15 +6,13 @@ from datetime import datetime
 import polars as pl
 import sqlalchemy as sa
 
-from pipeline.errors import DatabaseError
 from pipeline.quality import REJECT_SCHEMA
 from pipeline.stores.base import Incoming, LoadOutcome, Range, SourceIdentity, span
 from pipeline.stores.ledger import GivenWay, Ledger
 from pipeline.stores.rollup_builder import LoadRollups
-from pipeline.stores.rollup_state import states
+from pipeline.stores.rollup_state import refuse_pruned, states
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of, elapsed
-from pipeline.timestamps import rfc3339
 
 # rig -> first and last time, and number of readings
 Touched = dict[str, tuple[datetime, datetime, int]]
@@ -63,13 +61,8 @@ class Load:
         known = states(self._connection, self._schema)
         for name, (first, _) in self._incoming.spans.items():
             self._ledger.check(self._identity.rig.renamed(name))
-            kept_from = known[name].raw_from if name in known else None
-            if kept_from is not None and first < kept_from:
-                raise DatabaseError(
-                    f"rig {name!r}: readings before {rfc3339(kept_from)} have "
-                    f"been pruned, and {self._identity.name} has some of {rfc3339(first)}; they "
-                    "can be stored under another name of the rig, or in another database"
-                )
+            if name in known:
+                refuse_pruned(known[name], name, first, self._identity.name)
         self.load_id = self._ledger.open(self._identity, "open")
 
     @property

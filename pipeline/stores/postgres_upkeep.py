@@ -59,8 +59,8 @@ class PostgresUpkeep(Upkeep):
     def prune_some(self, before: datetime, rig: str | None) -> Pruned:
         return self._retry(lambda: super(PostgresUpkeep, self).prune_some(before, rig))
 
-    def prune_rollups(self, ages: Mapping[int, datetime]) -> int:
-        return self._retry(lambda: super(PostgresUpkeep, self).prune_rollups(ages))
+    def prune_rollups(self, rig: str, ages: Mapping[int, datetime]) -> int:
+        return self._retry(lambda: super(PostgresUpkeep, self).prune_rollups(rig, ages))
 
     def _server_version(self, connection: sa.Connection) -> str:
         return connection.scalar(sa.text("SELECT current_setting('server_version')")) or ""

@@ -7,14 +7,16 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from pipeline.errors import DatabaseConflict
+from pipeline.rollups import LEVELS_S
 from pipeline.stores.base import Pruned, Range
 from pipeline.stores.ledger import Ledger
 from pipeline.stores.rollup_state import (
     RAW,
+    RollupState,
     floor_to_level,
     keep_state,
     state_of,
-    states,
 )
 from pipeline.stores.rollups import Rollups
 from pipeline.stores.schema import Schema, within
@@ -59,69 +61,79 @@ class Pruning:
 
     def _limit(self, table: sa.Table, rig: str, before: datetime) -> datetime:
         """Before which time rows go: readings that are in roll-ups, by whole buckets."""
-        state = state_of(self._connection, self._schema, rig)
-        if table is not self._schema.readings or state is None or not state.levels:
+        if table is not self._schema.readings:
             return before
-        return from_microseconds(floor_to_level(to_microseconds(before)))
+        return _limit_of(state_of(self._connection, self._schema, rig), before)
 
     def some(self, before: datetime, rig: str | None) -> Pruned:
         """Delete a bounded number of rows of one rig; nothing is left when it deletes nothing."""
-        readings = self._oldest(self._schema.readings, before, rig)
+        readings, limit = self._oldest(self._schema.readings, before, rig)
         if readings:
-            self._account(readings, "readings_pruned")
+            self._account(readings, "readings_pruned", limit)
             return Pruned(readings=sum(part.rows for part in readings))
-        rejects = self._oldest(self._schema.rejects, before, rig)
+        rejects, _ = self._oldest(self._schema.rejects, before, rig)
         self._account(rejects, "rejects_pruned")
         return Pruned(rejects=sum(part.rows for part in rejects))
 
-    def _oldest(self, table: sa.Table, before: datetime, rig: str | None) -> list[Departed]:
-        """Delete the oldest rows of a rig that has some, and tell what they were."""
+    def _oldest(
+        self, table: sa.Table, before: datetime, rig: str | None
+    ) -> tuple[list[Departed], datetime]:
+        """Delete the oldest rows of a rig that has some; tells what they were, and up to where
+        rows of it go."""
         for name in [rig] if rig else distinct_values(self._connection, table.c.rig):
             limit = self._limit(table, name, before)
             old = sa.and_(*within(table, Range(name, end=limit)))
             times = sa.select(table.c.timestamp).where(old).order_by(table.c.timestamp)
             if self._connection.scalar(times.limit(1)) is None:
                 continue
-            if table is self._schema.readings:
-                self._keep_from(name, limit)
             end = self._connection.scalar(times.offset(self._rows_at_once).limit(1))
             if end is not None:
                 # Of rejects many may have one time: they go together.
                 old &= table.c.timestamp <= end
-            return self._deleted(table, old)
-        return []
+            return self._deleted(table, old), limit
+        return [], before
 
     def _keep_from(self, rig: str, limit: datetime) -> None:
-        """From here on roll-ups of what is older stay as they are, and nothing is added to it."""
-        Rollups(self._connection, self._schema).wait_for_turn(rig)
-        state = state_of(self._connection, self._schema, rig)
-        if state is not None and (state.raw_from is None or limit > state.raw_from):
-            kept_from = {**state.kept_from, RAW: to_microseconds(limit)}
-            keep_state(self._connection, self._schema, rig, replace(state, kept_from=kept_from))
+        """From here on roll-ups of what is older stay as they are, and nothing is added to it.
 
-    def rollups(self, ages: Mapping[int, datetime]) -> int:
-        """Delete roll-ups of levels that are older than a time each; returns how many.
+        Raises DatabaseConflict when readings have gone that no roll-up stands for any more.
+        """
+        Rollups(self._connection, self._schema).wait_for_turn(rig)
+        state = state_of(self._connection, self._schema, rig) or RollupState()
+        if state.incomplete and _limit_of(state, limit) < limit:
+            raise DatabaseConflict(f"rig {rig!r}: its roll-ups are being made anew")
+        start = floor_to_level(to_microseconds(limit))
+        if start > state.kept_from.get(RAW, start - 1):
+            kept_from = {**state.kept_from, RAW: start}
+            changed = replace(state, kept_from=kept_from, fixed=state.levels or None)
+            keep_state(self._connection, self._schema, rig, changed)
+
+    def rollups(self, rig: str, ages: Mapping[int, datetime]) -> int:
+        """Delete roll-ups of a rig, by level, that are older than a time; returns how many.
 
         Those of which something shorter, or readings, are kept stay, and so does the longest level.
+        A level that has no age goes with the next longer one that has.
         """
         rollups = Rollups(self._connection, self._schema)
+        rollups.wait_for_turn(rig)
+        state = state_of(self._connection, self._schema, rig) or RollupState()
         deleted = 0
-        for rig in sorted(states(self._connection, self._schema)):
-            rollups.wait_for_turn(rig)
-            state = state_of(self._connection, self._schema, rig)
-            assert state is not None
-            kept_from = dict(state.kept_from)
-            for shorter, level in state.steps[:-1]:
-                if level not in ages or shorter not in kept_from:
-                    break
-                limit = floor_to_level(to_microseconds(ages[level]))
-                limit = min(limit, kept_from[shorter])
-                if limit > kept_from.get(level, limit - 1):
-                    deleted += rollups.remove(rig, level, None, from_microseconds(limit))
-                    kept_from[level] = limit
-            if kept_from != state.kept_from:
-                changed = replace(state, kept_from=kept_from)
-                keep_state(self._connection, self._schema, rig, changed)
+        kept_from = dict(state.kept_from)
+        for shorter, level in state.steps[:-1]:
+            age = next((ages[each] for each in LEVELS_S if each >= level and each in ages), None)
+            if age is None or shorter not in kept_from:
+                break
+            limit = min(floor_to_level(to_microseconds(age)), kept_from[shorter])
+            if limit > kept_from.get(level, limit - 1):
+                deleted += rollups.remove(rig, level, None, from_microseconds(limit))
+                kept_from[level] = limit
+        if kept_from != state.kept_from:
+            changed = replace(state, kept_from=kept_from)
+            keep_state(self._connection, self._schema, rig, changed)
+            # What was asked before may be answered less finely.
+            end = from_microseconds(max(kept_from.values()))
+            self._ledger.change(rig, end, end, rows=0)
+            self._ledger.announce()
         return deleted
 
     def _deleted(self, table: sa.Table, condition: sa.ColumnElement[bool]) -> list[Departed]:
@@ -138,18 +150,38 @@ class Pruning:
         self._connection.execute(table.delete().where(condition))
         return [Departed(*row) for row in found]
 
-    def _account(self, departed: Iterable[Departed], counter: str) -> None:
+    def _account(
+        self, departed: Iterable[Departed], counter: str, kept_from: datetime | None = None
+    ) -> None:
+        """Count what has gone, of readings also from when on they are kept, and announce it.
+
+        In the order in which writers do it: rows, the ledger, roll-ups, changes.
+        """
         loads = self._schema.loads
         # In one order, so that two who count at once do not wait for each other.
         for part in sorted(departed, key=lambda each: each.load_id or 0):
             column = loads.c[counter]
             update = loads.update().where(loads.c.id == part.load_id)
             self._connection.execute(update.values({column: column + part.rows}))
-        for rig in sorted({part.rig for part in departed}):
+        rigs = sorted({part.rig for part in departed})
+        if kept_from is not None:
+            for rig in rigs:
+                self._keep_from(rig, kept_from)
+        for rig in rigs:
             parts = [part for part in departed if part.rig == rig]
             first, last = min(part.first for part in parts), max(part.last for part in parts)
             self._ledger.change(rig, first, last, rows=0)
         self._ledger.announce()
+
+
+def _limit_of(state: RollupState | None, before: datetime) -> datetime:
+    """Up to where readings may go, so that roll-ups stand for all of them."""
+    if state is None or not state.levels:
+        return before
+    limit = floor_to_level(to_microseconds(before))
+    if state.incomplete:
+        limit = min(limit, floor_to_level(state.rebuilt_to or 0))
+    return from_microseconds(limit)
 
 
 def by_load(table: sa.FromClause) -> sa.Select[Any]:

@@ -79,15 +79,11 @@ class Questions:
 
     def total_records(self) -> int:
         with self._reading() as connection:
-            known = states(connection, self._schema)
-            if known and all(state.trusted for state in known.values()):
-                found = (
-                    extent_of(connection, self._schema, Range(rig, state.raw_from), state)
-                    for rig, state in known.items()
-                )
-                return sum(extent.records for extent in found if extent)
-            count = sa.select(sa.func.count()).select_from(self._schema.readings)
-            return connection.scalar(count) or 0
+            found = (
+                extent_of(connection, self._schema, Range(rig, state.raw_from), state)
+                for rig, state in states(connection, self._schema).items()
+            )
+            return sum(extent.records for extent in found if extent)
 
     def extent(self, selection: Range) -> Extent | None:
         with self._reading() as connection:

@@ -12,11 +12,14 @@ import sqlalchemy as sa
 
 from pipeline.rollups import SECOND, Integers, Parts, WholeGroups, merged
 from pipeline.spool import Spool
-from pipeline.stores.base import Incoming, SourceIdentity
-from pipeline.stores.rollup_state import RollupState, keep_state, state_of
-from pipeline.stores.rollups import Rollups
+from pipeline.stores.base import Incoming, SourceIdentity, span
+from pipeline.stores.rollup_state import RollupState, keep_state, refuse_pruned, state_of
+from pipeline.stores.rollups import Rollups, stretches
 from pipeline.stores.schema import Schema
 from pipeline.timestamps import to_microseconds
+
+# Of more places in a record all between them is looked at.
+_MOST_STRETCHES = 1_000
 
 
 class _Kept(NamedTuple):
@@ -96,16 +99,28 @@ class LoadRollups:
         kept = _kept(self._connection, self._schema, rig)
         if kept is None or (kept.interval_s is None and kept.state.interval_s is None):
             return
+        if rig in self._incoming.spans:
+            first, _ = self._incoming.spans[rig]
+            refuse_pruned(kept.state, rig, first, self._identity.name)
         state = replace(kept.state, interval_s=kept.interval_s)
         expected = self._states.get(rig, kept.state)
-        is_as_expected = expected is not None and expected.interval_s == state.interval_s
         if kept.state != state:
             keep_state(self._connection, self._schema, rig, state)
-        if is_as_expected and kept.state.interval_s in (None, state.interval_s):
+        if (
+            expected is not None
+            and (expected.interval_s, expected.levels) == (state.interval_s, state.levels)
+            and (kept.state.interval_s == state.interval_s or self._is_alone(rig))
+        ):
             self._merge(rollups, rig, state, gone)
         else:
             # They are made with another interval, or there are none of older readings.
             rollups.make_all(rig, state)
+
+    def _is_alone(self, rig: str) -> bool:
+        """Whether nobody else has brought readings of a rig that was new when this load began."""
+        changes = self._schema.changes.c
+        query = sa.select(sa.literal(1)).where(changes.rig == rig).limit(1)
+        return self._connection.scalar(query) is None
 
     def _expected(self, rig: str) -> RollupState | None:
         """The state in which the load will leave the rig; None where all has to be made anew."""
@@ -129,8 +144,7 @@ class LoadRollups:
             made = summaries[level]
             numbers, times = made.numbers
             doubtful = [numbers[times > 1]]
-            if len(numbers):
-                doubtful.append(rollups.present(rig, level, int(numbers[0]), int(numbers[-1])))
+            doubtful += [rollups.present(rig, level, *ends) for ends in self._stretches(numbers)]
             if gone is not None:
                 first, last = (to_microseconds(end) // (level * SECOND) for end in gone)
                 changed = rollups.present(rig, level, first, last)
@@ -139,6 +153,12 @@ class LoadRollups:
             anew = np.intersect1d(numbers, np.concatenate(doubtful))
             rollups.add(rig, level, made.without(anew))
             rollups.repair_level(rig, state, level, source, anew)
+
+    def _stretches(self, numbers: Integers) -> list[tuple[int, int]]:
+        """Where buckets of these numbers are, in not too many questions."""
+        found = list(stretches(numbers))
+        few = len(found) <= _MOST_STRETCHES
+        return found if few else [(int(numbers[0]), int(numbers[-1]))]
 
 
 def begin_rollups(connection: sa.Connection, schema: Schema, rig: str) -> None:
@@ -158,15 +178,21 @@ def begin_rollups(connection: sa.Connection, schema: Schema, rig: str) -> None:
     rollups.make_all(rig, state)
 
 
-def keep_rollups(connection: sa.Connection, schema: Schema, rig: str, times: pl.Series) -> None:
-    """Bring the summaries of buckets up to date that hold these times of readings."""
+def keep_rollups(
+    connection: sa.Connection, schema: Schema, source: str, readings: pl.DataFrame
+) -> None:
+    """Bring summaries up to date with readings of one rig that a live source has just written.
+
+    Raises OlderThanRetentionError when what was there at their time has been pruned meanwhile.
+    """
+    rig = readings["rig"][0]
     rollups = Rollups(connection, schema)
     rollups.wait_for_turn(rig)
     state = state_of(connection, schema, rig)
-    if state is not None and state.levels:
-        microseconds = times.to_physical().to_numpy()
-        touched = np.unique(microseconds // (state.levels[0] * SECOND))
-        rollups.repair(rig, state, touched)
+    if state is not None:
+        refuse_pruned(state, rig, span(readings)[0], source)
+        if state.levels:
+            rollups.follow(rig, state, readings)
 
 
 def _kept(connection: sa.Connection, schema: Schema, rig: str) -> _Kept | None:

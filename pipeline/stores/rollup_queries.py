@@ -1,24 +1,16 @@
 """Any range from a few rows: its edges from readings, its middle from roll-ups."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
-from pipeline.rollups import (
-    SECOND,
-    Parts,
-    joined,
-    of_frame,
-    of_readings,
-    reading_schema,
-    summary_schema,
-)
+from pipeline.rollups import SECOND, Parts, joined, reading_schema, summary_schema
+from pipeline.stores import few_rows
 from pipeline.stores.base import Extent, Range
-from pipeline.stores.frames import as_stored, fetched_together
 from pipeline.stores.rollup_state import RAW, RollupState
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of
@@ -26,9 +18,10 @@ from pipeline.timestamps import (
     EARLIEST,
     LATEST,
     from_microseconds,
-    nearest_moment,
     to_microseconds,
 )
+
+_EARLIEST, _LATEST = to_microseconds(EARLIEST), to_microseconds(LATEST)
 
 
 @dataclass(frozen=True)
@@ -41,15 +34,44 @@ class Piece:
 
 
 def cover(
-    start: int | None, end: int | None, levels: Sequence[int], kept_from: dict[int, int]
+    start: int | None,
+    end: int | None,
+    levels: Sequence[int],
+    kept_from: dict[int, int],
+    longer: Sequence[int] = (),
 ) -> list[Piece]:
     """Pieces that make up a range exactly, in order of time, as few rows as possible.
 
     `levels` are lengths in seconds, the shortest first; 0 stands for the readings. What has been
-    pruned is read from the next longer level: there the range grows to whole buckets.
+    pruned is read from the next longer level, also from `longer` ones: there the range grows to
+    whole buckets.
     """
     pieces = _exact(start, end, (RAW, *levels))
-    return [kept for piece in pieces for kept in _kept(piece, (RAW, *levels), kept_from)]
+    every = (RAW, *levels, *longer)
+    kept = (kept for piece in pieces for kept in _kept(piece, every, kept_from))
+    return without_overlap(kept)
+
+
+def without_overlap(pieces: Iterable[Piece]) -> list[Piece]:
+    """Pieces in order of time, of which each begins where the one before ends: several may have
+    grown to the same bucket."""
+    found: list[Piece] = []
+    covered: int | None = None
+    for piece in pieces:
+        start, end, width = piece.start, piece.end, piece.level * SECOND or 1
+        if start is not None and covered is not None:
+            start = max(start, covered)
+        if start is not None and end is not None and start >= end:
+            continue
+        last = found[-1] if found else None
+        if last is not None and last.level == piece.level and last.end == start:
+            # Two that touch each other are one question.
+            found[-1] = Piece(piece.level, last.start, end)
+        else:
+            found.append(Piece(piece.level, start, end))
+        if end is not None:
+            covered = -(-end // width) * width
+    return found
 
 
 def _exact(start: int | None, end: int | None, levels: Sequence[int]) -> list[Piece]:
@@ -114,42 +136,47 @@ class RangeSummaries:
             None if end is None else to_microseconds(end),
             used,
             self._state.kept_from,
+            [level for level in self._state.levels if level not in used],
         )
         return self.parts_of(pieces)
 
     def parts_of(self, pieces: Sequence[Piece]) -> Parts | None:
         """The same of pieces that do not overlap."""
         found = []
-        raw = self.readings([piece for piece in pieces if piece.level == RAW])
-        if len(raw):
-            each = of_readings(raw, self.channels)
-            found.append({**each, "level_s": np.full(len(raw), RAW)})
-        columns = {"level_s": pl.Int64(), **summary_schema(self.channels)}
-        summaries = self.stored([piece for piece in pieces if piece.level != RAW], columns)
-        if len(summaries):
-            of_level = summaries["level_s"].to_numpy()
-            found.append({**of_frame(summaries, self.channels), "level_s": of_level})
+        raw = [piece for piece in pieces if piece.level == RAW]
+        columns = reading_schema(self.channels, self._present)
+        readings = self.readings(raw, columns)
+        if len(readings["timestamp"]):
+            each = few_rows.readings_as_parts(readings, self.channels)
+            found.append({**each, "level_s": np.full(len(readings["timestamp"]), RAW)})
+        stored = [piece for piece in pieces if piece.level != RAW]
+        summaries = self.stored(stored, {"level_s": pl.Int64(), **summary_schema(self.channels)})
+        if len(summaries.pop("bucket")):
+            found.append(summaries)
         if not found:
             return None
         parts = joined(found)
         order = np.argsort(parts["first_timestamp"], kind="stable")
         return {name: array[order] for name, array in parts.items()}
 
-    def readings(self, pieces: Sequence[Piece]) -> pl.DataFrame:
-        """Readings of pieces, with what summaries are made of; in no order."""
-        # Without channels nobody needs to know which of them have levels.
-        present = columns_of(self._connection, self._schema.table_name) if self.channels else ()
-        columns = reading_schema(self.channels, present)
-        table = self._schema.readings_with(columns)
-        return in_pieces(self._connection, table, columns, table.c.timestamp, self._rig, pieces)
-
-    def stored(self, pieces: Sequence[Piece], columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
-        """These columns of summaries whose buckets begin in pieces; in no order."""
-        table = self._schema.rollups_with(columns)
-        is_at_level = table.c.level_s == sa.bindparam("level")
+    def readings(
+        self, pieces: Sequence[Piece], columns: Mapping[str, pl.DataType], condition: str = ""
+    ) -> Parts:
+        """These columns of the readings of pieces, piece by piece."""
+        table = self._schema.table_name
         return in_pieces(
-            self._connection, table, columns, table.c.bucket, self._rig, pieces, is_at_level
+            self._connection, table, columns, "timestamp", self._rig, pieces, condition
         )
+
+    def stored(self, pieces: Sequence[Piece], columns: Mapping[str, pl.DataType]) -> Parts:
+        """These columns of summaries whose buckets begin in pieces, piece by piece."""
+        table = self._schema.rollups.name
+        return in_pieces(self._connection, table, columns, "bucket", self._rig, pieces)
+
+    @cached_property
+    def _present(self) -> Container[str]:
+        # Without channels nobody needs to know which of them have levels.
+        return columns_of(self._connection, self._schema.table_name) if self.channels else ()
 
 
 def extent_of(
@@ -170,30 +197,29 @@ def extent_of(
 
 def in_pieces(
     connection: sa.Connection,
-    table: sa.TableClause,
+    table: str,
     columns: Mapping[str, pl.DataType],
-    time: sa.ColumnElement[datetime],
+    time: str,
     rig: str,
-    pieces: Iterable[Piece],
-    *conditions: sa.ColumnElement[bool],
-) -> pl.DataFrame:
-    """Rows of a rig whose time lies in any of the pieces, piece by piece.
+    pieces: Sequence[Piece],
+    condition: str = "",
+) -> Parts:
+    """Rows of a rig whose time lies in any of the pieces, piece by piece, as arrays.
 
-    A condition may name the piece's `level`. One statement for all: to make one takes longer than
-    to run it.
+    Of summaries only those that are of the piece's level.
     """
-    query = as_stored(table, columns).where(
-        table.c.rig == rig,
-        time >= sa.bindparam("start"),
-        time < sa.bindparam("end"),
-        *conditions,
-    )
-    several = (
-        {
-            "start": EARLIEST if piece.start is None else nearest_moment(piece.start),
-            "end": LATEST if piece.end is None else nearest_moment(piece.end),
-            "level": piece.level,
-        }
+    dialect = connection.dialect
+    levelled = any(piece.level for piece in pieces)
+    if levelled:
+        condition += f" AND level_s = {few_rows.mark_of(dialect)}"
+    statement = few_rows.question(connection, table, columns, time, condition)
+    several = [
+        (
+            rig,
+            few_rows.moment_of(dialect, _EARLIEST if piece.start is None else piece.start),
+            few_rows.moment_of(dialect, _LATEST if piece.end is None else piece.end),
+            *([piece.level] if levelled else []),
+        )
         for piece in pieces
-    )
-    return fetched_together(connection, query, columns, several)
+    ]
+    return few_rows.arrays(connection, few_rows.asked(connection, statement, several), columns)

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 
 import polars as pl
 import sqlalchemy as sa
 
-from pipeline.rollups import LEVELS_S, SECOND
+from pipeline.rollups import LEVELS_S, SECOND, levels_of
 from pipeline.stores.base import Finding, Range, Rebuilt
+from pipeline.stores.ledger import Ledger
 from pipeline.stores.rollup_state import (
     RollupState,
     floor_to_level,
@@ -17,11 +19,15 @@ from pipeline.stores.rollup_state import (
 )
 from pipeline.stores.rollups import Rollups
 from pipeline.stores.schema import Schema, within
-from pipeline.timestamps import from_microseconds, to_microseconds
+from pipeline.timestamps import EARLIEST, from_microseconds, to_microseconds
 
 # So many readings are summed up in one transaction of a rebuild, or compared at once.
 _READINGS_AT_ONCE = 500_000
 _LONGEST_S = LEVELS_S[-1]
+# Readings that follow each other into a full bucket are merged one after the other: of a million
+# additions this is what may be lost, as a share of the largest value.
+_ROUNDING = 1e-10
+_OTHER = " made anew"
 
 
 class RollupUpkeep:
@@ -50,6 +56,14 @@ class RollupUpkeep:
                         "readings; run `smart-sensor db rebuild-rollups`"
                     )
 
+    def unfinished(self) -> list[str]:
+        """Rigs of which roll-ups could be there, and are not, or not all."""
+        return [
+            rig
+            for rig, state in states(self._connection, self._schema).items()
+            if is_unfinished(state, self._interval_of(rig)) and self._extent(rig, state) is not None
+        ]
+
     def rebuild_some(self, rig: str) -> Rebuilt:
         """Sum up the next stretch of a rig; `done` when there is none."""
         self._rollups.wait_for_turn(rig)
@@ -59,59 +73,98 @@ class RollupUpkeep:
             return Rebuilt(1, 1, done=True)
         extent = self._extent(rig, state)
         if state.rebuilt_to is None or state.interval_s != interval_s:
-            state = self._begin(rig, replace(state, interval_s=interval_s), extent)
-        if extent is None or not state.levels:
-            return self._end(rig, state)
-        first, last = extent
-        start = max(first, state.rebuilt_to or first)
+            state = self._begin(rig, state, interval_s, extent)
+        assert state.rebuilt_to is not None
+        done_to = max(from_microseconds(state.rebuilt_to), state.raw_from or EARLIEST)
+        following = self._extent(rig, state, done_to)
+        if following is None or not state.levels:
+            return self._end(rig, state, done_to, extent)
+        # Where nothing was measured nothing is to be done.
+        start = max(following[0], to_microseconds(done_to))
         end = start + _stretch_us(interval_s)
-        self._sum_up(rig, state, start, end)
+        between = from_microseconds(start), from_microseconds(end)
+        for source, level in state.steps:
+            self._rollups.remove(rig, level, done_to, between[1])
+            self._rollups.write_anew(rig, state, level, source, *between)
+        first, last = following if extent is None else extent
         if end > last:
-            return self._end(rig, state)
+            return self._end(rig, state, between[1], extent)
         keep_state(self._connection, self._schema, rig, replace(state, rebuilt_to=end))
         return Rebuilt(end - first, last - first)
 
-    def _begin(self, rig: str, state: RollupState, extent: tuple[int, int] | None) -> RollupState:
-        """From here on nobody trusts them, until the end."""
-        self._rollups.remove_all(rig, state)
-        state = replace(state, rebuilt_to=extent[0] if extent else 0)
-        keep_state(self._connection, self._schema, rig, state)
-        return state
+    def _begin(
+        self, rig: str, state: RollupState, interval_s: float, extent: tuple[int, int] | None
+    ) -> RollupState:
+        """Note how far the rebuild has come: nowhere.
 
-    def _end(self, rig: str, state: RollupState) -> Rebuilt:
-        keep_state(self._connection, self._schema, rig, replace(state, rebuilt_to=None))
+        Roll-ups of the same levels stay trusted, and are replaced stretch by stretch; all others
+        go, and nobody trusts what is there until the end.
+        """
+        begun = replace(state, interval_s=interval_s, rebuilt_to=extent[0] if extent else 0)
+        if not state.kept_from:
+            begun = replace(begun, lengths=LEVELS_S)
+        same = state.fixed or (state.interval_s == interval_s and state.levels == begun.levels)
+        if not same:
+            self._rollups.remove_all(rig, state)
+            begun = replace(begun, incomplete=True)
+        elif extent is not None:
+            for level in begun.levels:
+                self._rollups.remove(rig, level, state.raw_from, from_microseconds(extent[0]))
+        keep_state(self._connection, self._schema, rig, begun)
+        return begun
+
+    def _end(
+        self, rig: str, state: RollupState, end: datetime, extent: tuple[int, int] | None
+    ) -> Rebuilt:
+        for level in state.levels:
+            self._rollups.remove(rig, level, end)
+        ended = replace(state, rebuilt_to=None, incomplete=False)
+        keep_state(self._connection, self._schema, rig, ended)
+        if extent is not None:
+            # What was asked before may have been answered otherwise.
+            ledger = Ledger(self._connection, self._schema)
+            first, last = map(from_microseconds, extent)
+            ledger.change(rig, first, last, rows=0)
+            ledger.announce()
         return Rebuilt(1, 1, done=True)
-
-    def _sum_up(self, rig: str, state: RollupState, start: int, end: int) -> None:
-        between = from_microseconds(start), from_microseconds(end)
-        for source, level in state.steps:
-            self._rollups.remove(rig, level, *between)
-            self._rollups.write_anew(rig, state, level, source, *between)
 
     def _differences(self, rig: str, state: RollupState, level: int, source: int) -> int:
         """Number of buckets whose stored summary is missing, or another one, or too much."""
-        extent = self._bounds(rig, state, level, source)
-        if extent is None:
-            return 0
         count = 0
-        start, last = extent
         step = _stretch_us(state.interval_s or 1.0)
-        while start <= last:
+        kept_from = state.kept_from.get(source)
+        while (start := self._next(rig, state, level, kept_from)) is not None:
             between = from_microseconds(start), from_microseconds(start + step)
             stored = list(self._rollups.stored(Range(rig, *between), level))
             anew = list(self._rollups.made_anew(rig, state, level, source, *between))
             count += _different(stored, anew)
-            start += step
+            kept_from = start + step
         return count
+
+    def _next(self, rig: str, state: RollupState, level: int, start: int | None) -> int | None:
+        """Where the next longest bucket begins that holds a reading or a summary; None for none."""
+        moment = None if start is None else from_microseconds(start)
+        reading = self._extent(rig, state, moment)
+        ends = self._rollups.ends(rig, level, start)
+        found = [] if reading is None else [reading[0]]
+        if ends is not None:
+            found.append(floor_to_level(to_microseconds(ends[0])))
+        return min(found, default=None)
 
     def _interval_of(self, rig: str) -> float | None:
         rigs = self._schema.rigs.c
         return self._connection.scalar(sa.select(rigs.interval_s).where(rigs.name == rig))
 
-    def _extent(self, rig: str, state: RollupState) -> tuple[int, int] | None:
-        """First and last time of the readings, where summaries are made of them."""
+    def _extent(
+        self, rig: str, state: RollupState, start: datetime | None = None
+    ) -> tuple[int, int] | None:
+        """Where the longest bucket of the first reading begins, and the time of the last one.
+
+        Of those from `start` on, and of which summaries are made.
+        """
         readings = self._schema.readings
-        selection = Range(rig, state.raw_from)
+        known = [each for each in (start, state.raw_from) if each is not None]
+        selection = Range(rig, max(known, default=None))
         times = sa.select(readings.c.timestamp).where(*within(readings, selection)).limit(1)
         first = self._connection.scalar(times.order_by(readings.c.timestamp))
         last = self._connection.scalar(times.order_by(readings.c.timestamp.desc()))
@@ -119,18 +172,10 @@ class RollupUpkeep:
             return None
         return floor_to_level(to_microseconds(first)), to_microseconds(last)
 
-    def _bounds(
-        self, rig: str, state: RollupState, level: int, source: int
-    ) -> tuple[int, int] | None:
-        """First and last time of what is compared: of the readings, and of the summaries."""
-        known = [self._extent(rig, state)]
-        ends = self._rollups.ends(rig, level, state.kept_from.get(source))
-        if ends is not None:
-            known.append((floor_to_level(to_microseconds(ends[0])), to_microseconds(ends[1])))
-        found = [each for each in known if each is not None]
-        if not found:
-            return None
-        return min(first for first, _ in found), max(last for _, last in found)
+
+def is_unfinished(state: RollupState, interval_s: float | None) -> bool:
+    """Whether a rig of this usual interval has readings that no roll-up stands for."""
+    return state.incomplete or (state.interval_s is None and bool(levels_of(interval_s)))
 
 
 def _stretch_us(interval_s: float) -> int:
@@ -143,6 +188,30 @@ def _different(stored: list[pl.DataFrame], anew: list[pl.DataFrame]) -> int:
     if not stored or not anew:
         return sum(map(len, stored + anew))
     left, right = pl.concat(stored), pl.concat(anew)
-    same = left.join(right, on=left.columns, how="inner", nulls_equal=True)
-    buckets = pl.concat([left["bucket"], right["bucket"]]).n_unique()
-    return buckets - len(same)
+    both = left.join(right, on="bucket", how="full", coalesce=True, suffix=_OTHER)
+    return len(both.filter(~pl.all_horizontal(_same(left.columns))))
+
+
+def _same(columns: list[str]) -> Iterator[pl.Expr]:
+    """Whether two summaries of a bucket say the same.
+
+    Exactly, but for the sums whose terms may have been added in another order.
+    """
+    for name in columns:
+        if name == "bucket":
+            continue
+        channel, _, field = name.rpartition("_")
+        value, other = pl.col(name), pl.col(f"{name}{_OTHER}")
+        equal = value.eq_missing(other)
+        if field in ("mean", "m2", "gained"):
+            largest = pl.max_horizontal(
+                pl.col(f"{channel}_min").abs(), pl.col(f"{channel}_max").abs()
+            )
+            noise = _ROUNDING * largest
+            allowed = {
+                "mean": noise,
+                "m2": _ROUNDING * value + pl.col(f"{channel}_count") * noise * noise,
+                "gained": _ROUNDING * (value + largest),
+            }
+            equal = equal | ((value - other).abs() <= allowed[field]).fill_null(False)
+        yield equal

@@ -16,12 +16,17 @@ from pipeline.rollups import (
     LEVELS_S,
     SECOND,
     Integers,
+    Parts,
     channels_among,
     in_buckets,
+    joined,
+    merged_parts,
+    of_readings,
     reading_schema,
     summary_schema,
 )
 from pipeline.spool import Spool
+from pipeline.stores import few_rows
 from pipeline.stores.base import Range
 from pipeline.stores.frames import as_stored, fetched, insert
 from pipeline.stores.rollup_state import RAW, RollupState
@@ -31,6 +36,10 @@ from pipeline.timestamps import from_microseconds, nearest_moment
 
 # So many untouched buckets between two touched ones cost less than another question.
 _NEAR = 16
+# So many buckets are summed up without frames.
+_FEW = 16
+# A bucket of so many readings is not summed up anew for those that follow.
+_FULL = 2_000
 
 
 class Rollups:
@@ -40,7 +49,11 @@ class Rollups:
         self._connection = connection
         self._schema = schema
         self._present = columns_of(connection, schema.table_name)
-        self.channels = channels_among(self._present)
+        summed_up = columns_of(connection, schema.rollups.name)
+        # Others may add columns of their own to the readings.
+        self.channels = [
+            name for name in channels_among(self._present) if f"{name}_count" in summed_up
+        ]
         self._columns = summary_schema(self.channels)
         self._table = schema.rollups_with(self._columns)
 
@@ -48,11 +61,21 @@ class Rollups:
         """From here on, until the transaction ends, nobody else touches the rig's summaries."""
         wait_for_turn(self._connection, f"{self._schema.table_name} rollups {rig}")
 
-    def repair(self, rig: str, state: RollupState, touched: Integers) -> None:
-        """Sum up anew what holds these buckets (numbers) of the shortest level, at every level."""
-        shortest = state.levels[0]
-        for source, level in state.steps:
-            self.repair_level(rig, state, level, source, np.unique(touched * shortest // level))
+    def follow(self, rig: str, state: RollupState, readings: pl.DataFrame) -> None:
+        """Bring every level up to date with readings that have just been written.
+
+        Where all of them follow on what a full bucket holds they are merged into its summary: to
+        sum up thousands of readings anew for each one that comes would be too slow. That mean and
+        M2 are then rounded in another order is allowed for (see `rollup_upkeep`).
+        """
+        (source, shortest), *longer = state.steps
+        width = shortest * SECOND
+        numbers = np.unique(readings["timestamp"].to_physical().to_numpy() // width)
+        if len(numbers) > 1 or not self._merge_into_last(rig, state, readings, int(numbers[0])):
+            self.repair_level(rig, state, shortest, source, numbers)
+        for source, level in longer:
+            touched = np.unique(numbers * shortest // level)
+            self.repair_level(rig, state, level, source, touched)
 
     def make_all(self, rig: str, state: RollupState) -> None:
         """Make all summaries of a rig anew, as far back as its readings are there."""
@@ -73,10 +96,92 @@ class Rollups:
         if kept_from is not None:
             # What they are made of is gone: they stay as they are.
             touched = touched[touched * level * SECOND >= kept_from]
+        is_bulk = self._connection.dialect.driver == "arrow" or len(touched) > _FEW
         for first, last in stretches(touched):
-            start, end = _moment(first * level), _moment((last + 1) * level)
-            self.remove(rig, level, start, end)
-            self.write_anew(rig, state, level, source, start, end)
+            if is_bulk:
+                start, end = _moment(first * level), _moment((last + 1) * level)
+                self.remove(rig, level, start, end)
+                self.write_anew(rig, state, level, source, start, end)
+            else:
+                between = first * level * SECOND, (last + 1) * level * SECOND
+                self._repair_few(rig, state, level, source, between)
+
+    def _repair_few(
+        self, rig: str, state: RollupState, level: int, source: int, between: tuple[int, int]
+    ) -> None:
+        """The same without frames, for few buckets: what a live source sends has to be quick."""
+        if source == RAW:
+            columns = reading_schema(self.channels, self._present)
+            found = self._few(self._schema.table_name, columns, "timestamp", rig, between)
+            parts = few_rows.readings_as_parts(found, self.channels)
+        else:
+            parts = self._few_summaries(rig, source, between)
+        summed = None
+        if len(parts["readings"]):
+            summed = merged_parts(parts, self.channels, level * SECOND, state.interval_s)
+        self._replace_few(rig, level, between, summed)
+
+    def _merge_into_last(
+        self, rig: str, state: RollupState, readings: pl.DataFrame, number: int
+    ) -> bool:
+        """Whether readings could be merged into the summary of the bucket that holds them all."""
+        level = state.levels[0]
+        between = number * level * SECOND, (number + 1) * level * SECOND
+        stored = self._few_summaries(rig, level, between)
+        stored.pop("bucket")
+        if not len(stored["readings"]) or stored["readings"][0] < _FULL:
+            return False
+        missing = pl.DataFrame(schema=reading_schema(self.channels, self._present))
+        frame = pl.concat([missing, readings], how="diagonal_relaxed").sort("timestamp")
+        coming = of_readings(frame, self.channels)
+        if coming["first_timestamp"][0] <= stored["last_timestamp"][0]:
+            return False
+        parts = joined([stored, coming])
+        summed = merged_parts(parts, self.channels, level * SECOND, state.interval_s)
+        self._replace_few(rig, level, between, summed)
+        return True
+
+    def _few_summaries(self, rig: str, level: int, between: tuple[int, int]) -> Parts:
+        is_at_level = f"AND level_s = {few_rows.mark_of(self._connection.dialect)}"
+        table = self._schema.rollups.name
+        return self._few(table, self._columns, "bucket", rig, between, is_at_level, level)
+
+    def _few(
+        self,
+        table: str,
+        columns: few_rows.Columns,
+        time: str,
+        rig: str,
+        between: tuple[int, int],
+        condition: str = "",
+        *bound: int,
+    ) -> Parts:
+        connection = self._connection
+        ends = [few_rows.moment_of(connection.dialect, end) for end in between]
+        statement = few_rows.question(connection, table, columns, time, condition)
+        rows = few_rows.asked(connection, statement, [(rig, *ends, *bound)])
+        return few_rows.arrays(connection, rows, columns)
+
+    def _replace_few(
+        self, rig: str, level: int, between: tuple[int, int], summed: Parts | None
+    ) -> None:
+        connection, dialect = self._connection, self._connection.dialect
+        quote, mark = dialect.identifier_preparer.quote, few_rows.mark_of(dialect)
+        table = quote(self._schema.rollups.name)
+        connection.exec_driver_sql(
+            f"DELETE FROM {table} WHERE rig = {mark} AND level_s = {mark}"  # noqa: S608  # a quoted name
+            f" AND bucket >= {mark} AND bucket < {mark}",
+            (rig, level, *(few_rows.moment_of(dialect, end) for end in between)),
+        )
+        if summed is None:
+            return
+        names = ", ".join(map(quote, self._columns))
+        marks = ", ".join([mark] * (2 + len(self._columns)))
+        rows = few_rows.summaries_as_rows(dialect, summed, self.channels, self._columns)
+        connection.exec_driver_sql(
+            f"INSERT INTO {table} (rig, level_s, {names}) VALUES ({marks})",  # noqa: S608  # quoted names
+            [(rig, level, *row) for row in rows],
+        )
 
     def write_anew(
         self,

@@ -1,15 +1,17 @@
 """Summaries of hours, days, weeks and months, from roll-ups and, at their edges, readings."""
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from functools import partial
 
 import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
-from pipeline.rollups import Integers, grouped, in_groups, summary_schema
+from pipeline.errors import QueryError
+from pipeline.rollups import SECOND, Integers, grouped, in_groups, summary_schema
 from pipeline.stores.base import Range
-from pipeline.stores.rollup_queries import Piece, RangeSummaries, cover
+from pipeline.stores.rollup_queries import Piece, RangeSummaries, cover, without_overlap
 from pipeline.stores.rollup_state import RollupState
 from pipeline.stores.schema import Schema
 from pipeline.timestamps import EARLIEST, LATEST, to_microseconds
@@ -41,7 +43,9 @@ def from_rollups(
     for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         first, last = max(first, start), min(last, end)  # of the selection
         if first < last:
-            _extend(pieces, cover(first, last, state.levels, state.kept_from))
+            pieces += cover(first, last, state.levels, state.kept_from)
+    pieces = without_overlap(pieces)
+    _refuse_coarser(pieces, bounds)
     summaries = RangeSummaries(connection, schema, selection.rig, state, channels)
     parts = summaries.parts_of(pieces)
     if parts is None:
@@ -54,14 +58,20 @@ def _groups_of(bounds: Integers, times: Integers) -> Integers:
     return np.searchsorted(bounds, times, side="right") - 1
 
 
-def _extend(pieces: list[Piece], more: list[Piece]) -> None:
-    """Add pieces; two of a level that touch each other are one question."""
-    for piece in more:
-        last = pieces[-1] if pieces else None
-        if last is not None and last.level == piece.level and last.end == piece.start:
-            pieces[-1] = Piece(piece.level, last.start, piece.end)
-        else:
-            pieces.append(piece)
+def _refuse_coarser(pieces: list[Piece], bounds: Integers) -> None:
+    """Raises QueryError where what is left of pruned readings is of longer buckets than these."""
+    for piece in pieces:
+        width = piece.level * SECOND
+        if not width or piece.start is None or piece.end is None:
+            continue
+        end = -(-piece.end // width) * width
+        inside = bounds[(bounds > piece.start) & (bounds < end)]
+        if (inside % width).any():
+            raise QueryError(
+                "readings of this range have been pruned, and what is left are summaries of "
+                f"{timedelta(seconds=piece.level)} (h:mm:ss); ask for longer buckets, or a later "
+                "range"
+            )
 
 
 def _schema(channels: Sequence[str]) -> dict[str, pl.DataType]:

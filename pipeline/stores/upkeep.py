@@ -103,7 +103,12 @@ class Upkeep(ABC):
         with self._pruning() as pruning:
             return pruning.some(before, rig)
 
-    def prune_rollups(self, ages: Mapping[int, datetime]) -> int:
+    def prune_rollups(self, rig: str, ages: Mapping[int, datetime]) -> int:
         """Delete roll-ups of levels that are older than a time each; returns how many."""
         with self._pruning() as pruning:
-            return pruning.rollups(ages)
+            return pruning.rollups(rig, ages)
+
+    def unfinished_rollups(self) -> list[str]:
+        """Rigs of which roll-ups could be there, and are not, or not all."""
+        with self._unhurried() as connection:
+            return RollupUpkeep(connection, self._schema).unfinished()

@@ -101,7 +101,8 @@ def test_default_paths_are_relative_to_the_project(empty_home: Path) -> None:
         (
             "RETENTION_ROLLUPS",
             "1min:2y,10s:1y",
-            "empty, or a list such as 10s:1y,1min:2y of levels (1s, 10s, 1min, 15min) and ages",
+            "empty, or a list such as 10s:1y,1min:2y of levels"
+            " (1s, 10s, 1min, 5min, 15min, 1h) and ages",
         ),
         ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING or ERROR"),
     ],

@@ -13,9 +13,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline.etl_pipeline import run_etl
+from pipeline.retention import prune
 from pipeline.rig import Rig, parse_rig
 from pipeline.settings import default_rig_file, load_settings
 from pipeline.stores import Store, open_store
+from pipeline.stores.base import Range
 from pipeline.streaming import LiveWriter
 from tests.pipeline.stores.conftest import HEADER, Load, Sql
 
@@ -58,7 +60,8 @@ def sound(store: Store) -> None:
 
 def test_a_first_load_has_them_at_every_level(load: Load, store: Store, sql: Sql) -> None:
     load(csv([*range(1800), *range(25_000, 26_000)]))
-    assert table(sql) == {60: (30 + 18, 2800), 900: (2 + 2, 2800), 21_600: (2, 2800)}
+    buckets = {60: 30 + 18, 300: 6 + 4, 900: 2 + 2, 3_600: 1 + 2, 21_600: 2}
+    assert table(sql) == {level: (count, 2800) for level, count in buckets.items()}
     sound(store)
 
 
@@ -97,7 +100,7 @@ def test_another_usual_interval_makes_them_anew(load: Load, store: Store, sql: S
     load(csv(list(range(0, 3600))))
     slower = parse_rig(f"interval_s = 10\n{DEFAULT}", "slower")
     load(csv(list(range(4000, 6000, 10))), "y.csv", rig=slower)
-    assert set(table(sql)) == {900, 21_600}
+    assert set(table(sql)) == {900, 3_600, 21_600}
     sound(store)
 
 
@@ -123,8 +126,9 @@ def test_what_is_wrong_is_found_and_made_anew(load: Load, store: Store, sql: Sql
     texts = [finding.text for finding in store.check(deep=True)]
     assert [text.partition(";")[0] for text in texts] == [
         "rig 'rig-1': 83 roll-ups of 60 s are not those of the readings",
+        "rig 'rig-1': 17 roll-ups of 300 s are not those of the readings",
         "rig 'rig-1': 6 roll-ups of 900 s are not those of the readings",
-        "rig 'rig-1': 1 roll-ups of 21600 s are not those of the readings",
+        "rig 'rig-1': 2 roll-ups of 3600 s are not those of the readings",
     ]
     assert store.check() == []
     assert [step.done for step in store.rebuild_rollups("rig-1")][-1]
@@ -140,24 +144,122 @@ def test_a_rebuild_that_was_stopped_goes_on(
     next(steps)
     next(steps)
     steps.close()
-    (note,) = store.check(deep=True)
-    assert not note.wrong
+    # They are the same, and trusted all the time.
+    sound(store)
     # Somebody writes in the meantime.
     LiveWriter(store, rig, "live").write(live([7, 99_999, 200_000]))
-    assert len(list(store.rebuild_rollups("rig-1"))) == 8
+    # Of the day on which nothing was measured there is nothing to do.
+    assert len(list(store.rebuild_rollups("rig-1"))) == 4
     sound(store)
+
+
+def test_a_rebuild_of_other_levels_is_trusted_at_its_end(
+    load: Load, store: Store, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.stores.rollup_upkeep._READINGS_AT_ONCE", 1)
+    load(csv(list(range(0, 100_000, 10))))
+    expected = store.kpis(Range("rig-1"))
+    sql("UPDATE sensor_data_rigs SET interval_s = 20")
+    steps = store.rebuild_rollups("rig-1")
+    next(steps)
+    steps.close()
+    (note,) = store.check(deep=True)
+    assert not note.wrong
+    assert store.unfinished_rollups() == ["rig-1"]
+    found = store.kpis(Range("rig-1"))
+    assert found is not None
+    assert expected is not None
+    assert found["total_records"] == expected["total_records"]
+    # What no roll-up stands for is not deleted: they are made first.
+    prune(store, START + timedelta(hours=13))
+    assert store.unfinished_rollups() == []
+    found = store.kpis(Range("rig-1"))
+    assert found is not None
+    assert found["total_records"] == expected["total_records"]
+    assert sql("SELECT count(*) FROM sensor_data") == [(10_000 - 12 * 360,)]
+    sound(store)
+
+
+def test_rebuilding_what_was_pruned_in_part_loses_nothing(
+    load: Load, store: Store, sql: Sql
+) -> None:
+    load(csv(list(range(0, 100_000, 10))))
+    prune(store, START + timedelta(hours=12))
+    expected = store.kpis(Range("rig-1"))
+    # Another interval would make other levels, of which nothing could be made before noon.
+    slower = parse_rig(f"interval_s = 1000\n{DEFAULT}", "slower")
+    load(csv([200_000]), "later.csv", rig=slower)
+    found = store.kpis(Range("rig-1", None, START + timedelta(seconds=150_000)))
+    for kpis in (found, expected):
+        assert kpis is not None
+    assert found["total_records"] == expected["total_records"] == 10_000
+    assert list(store.rebuild_rollups("rig-1"))[-1].done
+    again = store.kpis(Range("rig-1", None, START + timedelta(seconds=150_000)))
+    assert again == found
+    sound(store)
+
+
+def test_columns_of_others_are_no_channels(load: Load, store: Store, sql: Sql) -> None:
+    load(csv(list(range(300))))
+    sql("ALTER TABLE sensor_data ADD COLUMN operator_shift REAL")
+    load(csv(list(range(300, 600))), "more.csv")
+    sound(store)
+
+
+def test_readings_that_follow_into_a_full_bucket_are_merged(
+    load: Load, store: Store, sql: Sql, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first file says that there is one in six minutes; then a source sends one a second."""
+    monkeypatch.setattr("pipeline.stores.rollups._FULL", 30)
+    load(csv(list(range(0, 21_600, 360))))
+    writer = LiveWriter(store, rig, "live")
+    for first in range(21_600, 21_900, 7):
+        writer.write(live([first + 2, first, first + 3]))
+    late = [21_601, 21_950, 21_900]
+    writer.write(live(late))
+    sound(store)
+    first_s, last_s = 21_600, 43_200
+    found = store.kpis(
+        Range("rig-1", START + timedelta(seconds=first_s), START + timedelta(seconds=last_s))
+    )
+    assert found is not None
+    assert found["total_records"] == 3 * 43 + 3
+
+
+def test_a_live_source_that_is_overtaken_by_a_prune(
+    load: Load, store: Store, sql: Sql, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(csv(list(range(0, 86_400, 10))))
+    writer = LiveWriter(store, rig, "live")
+    judged = store.retained_from
+
+    def then_pruned() -> dict[str, datetime]:
+        before = judged()
+        prune(store, START + timedelta(hours=12))
+        return before
+
+    monkeypatch.setattr(store, "retained_from", then_pruned)
+    writer.write(live([5, 50_005]))
+    assert sql("SELECT reason FROM sensor_data_rejects") == [("older_than_retention",)]
+    sound(store)
+    found = store.kpis(Range("rig-1"))
+    assert found is not None
+    assert found["total_records"] == 8641
 
 
 operations = st.lists(
     st.one_of(
         st.tuples(
             st.just("load"),
-            st.integers(0, 8000),
+            st.integers(0, 30_000),
             st.integers(1, 900),
             st.sampled_from([1, 1, 2, -1]),
         ),
         st.tuples(st.just("again"), st.integers(0, 5), st.just(0), st.just(0)),
-        st.tuples(st.just("live"), st.integers(0, 9000), st.integers(1, 5), st.just(61)),
+        st.tuples(st.just("live"), st.integers(0, 30_000), st.integers(1, 5), st.just(61)),
+        st.tuples(st.just("prune"), st.integers(1, 9), st.just(0), st.just(0)),
+        st.tuples(st.just("rebuild"), st.integers(0, 2), st.just(0), st.just(0)),
+        st.tuples(st.just("interval"), st.sampled_from([1, 5, 400]), st.just(0), st.just(0)),
     ),
     min_size=1,
     max_size=6,
@@ -174,6 +276,24 @@ def perform(store: Store, rig: Rig, folder: Path, url: str, todo: list[Any]) -> 
     made: list[Path] = []
     writer = None
     for what, first, count, step in todo:
+        if what == "prune":
+            before = store.kpis(Range("rig-1"))
+            prune(store, START + timedelta(hours=first))
+            with store._engine.connect() as connection:  # type: ignore[attr-defined]
+                query = "SELECT count(*) FROM sensor_data_rollups WHERE rig = 'rig-1'"
+                has_rollups = connection.exec_driver_sql(query).scalar()
+            if has_rollups:
+                assert store.kpis(Range("rig-1")) == before
+            continue
+        if what == "rebuild":
+            if store.rigs():
+                # Stopped after so many steps.
+                for _ in zip(range(first), store.rebuild_rollups("rig-1"), strict=False):
+                    pass
+            continue
+        if what == "interval":
+            rig = parse_rig(f"interval_s = {first}\n{DEFAULT}", "another")
+            continue
         if what == "live":
             writer = writer or LiveWriter(store, rig, "live")
             writer.write(live([first + n * step for n in range(count)]))
@@ -213,3 +333,5 @@ def test_whatever_is_written_in_whatever_order(
         perform(store, rig, tmp_path, url, todo)
         wrong = [each for each in store.check(deep=True) if each.wrong]
         assert wrong == []
+        stored = sum(len(frame) for frame in store.readings(Range("rig-1")))
+        assert store.total_records() == stored

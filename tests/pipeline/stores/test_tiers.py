@@ -4,10 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.errors import DatabaseError
 from pipeline.retention import apply_retention, prune
 from pipeline.rig import Rig
+from pipeline.rollups import SECOND
 from pipeline.settings import load_settings
 from pipeline.stores import Store
 from pipeline.stores.base import Range
@@ -105,12 +108,12 @@ def test_roll_ups_go_level_by_level(loaded: Store, sql: Sql, load: Load) -> None
     query = "SELECT level_s, count(*) FROM sensor_data_rollups GROUP BY level_s ORDER BY level_s"
     # Two days ago is the end of the record; 50 hours ago is two hours before it.
     assert sql("SELECT count(*) FROM sensor_data") == [(0,)]
-    assert sql(query) == [(900, 24), (21_600, 4)]
+    assert sql(query) == [(900, 24), (3_600, 24), (21_600, 4)]
     assert loaded.kpis(WHOLE) == expected
     assert loaded.check(deep=True) == []
     # What is shorter is not there any more to make them of.
     assert list(loaded.rebuild_rollups("rig-1"))[-1].done
-    assert sql(query) == [(900, 24), (21_600, 4)]
+    assert sql(query) == [(900, 24), (3_600, 24), (21_600, 4)]
 
 
 def test_without_pruned_readings_roll_ups_stay(loaded: Store, sql: Sql) -> None:
@@ -145,8 +148,7 @@ HOUR = 3600 * 10**6
             13 * HOUR,
             {0: 6 * HOUR},
             [
-                (900, 5 * HOUR, 5 * HOUR + HOUR // 4),
-                (900, 5 * HOUR + HOUR // 4, 6 * HOUR),
+                (900, 5 * HOUR, 6 * HOUR),
                 (21_600, 6 * HOUR, 12 * HOUR),
                 (900, 12 * HOUR, 13 * HOUR),
             ],
@@ -162,3 +164,35 @@ def test_a_range_is_covered_by_pieces(
     start: int | None, end: int | None, kept_from: dict[int, int], pieces: list[tuple[int, ...]]
 ) -> None:
     assert cover(start, end, (900, 21_600), kept_from) == [Piece(*each) for each in pieces]
+
+
+LENGTHS = (60, 300, 900, 3_600, 21_600)
+
+
+@given(
+    ends=st.lists(st.integers(0, 2 * 86_400), min_size=2, max_size=2, unique=True).map(sorted),
+    pruned=st.lists(st.integers(0, 8), min_size=len(LENGTHS), max_size=len(LENGTHS)),
+)
+def test_nothing_is_counted_twice_or_left_out(ends: list[int], pruned: list[int]) -> None:
+    # The shorter a level is the more of it has been pruned, by whole buckets of the longest.
+    limits = sorted(pruned, reverse=True)
+    kept_from = {
+        level: limit * 21_600 * SECOND
+        for level, limit in zip((0, *LENGTHS[:-1]), limits, strict=True)
+        if limit
+    }
+    start, end = (each * SECOND + 1 for each in ends)
+    pieces = cover(start, end, LENGTHS, kept_from)
+    covered = None
+    for piece in pieces:
+        assert piece.start is not None
+        assert piece.end is not None
+        width = piece.level * SECOND or 1
+        assert piece.start % width == 0
+        assert piece.start >= kept_from.get(piece.level, 0)
+        assert piece.start == covered or covered is None
+        covered = -(-piece.end // width) * width
+    assert pieces[0].start is not None
+    assert pieces[0].start <= start
+    assert covered is not None
+    assert covered >= end
