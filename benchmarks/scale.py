@@ -7,7 +7,8 @@ Readings at 10 Hz, with slow drift, noise, resets of the uptime and a gap a day,
 stored as one load. Random ranges, from a minute to everything, are asked for key figures and for a
 trend of 1,000 points: cold (SQLite: the file is put out of the page cache and its connection is
 new; elsewhere only the first question is) and warm. Beside them stands the plain GROUP BY over the
-readings. The cost is that of the same load with roll-ups and without.
+readings. Then the dashboard's server is asked the same over HTTP, and says how much memory it has
+used at most. The cost is that of the same load with roll-ups and without.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import httpx
 import numpy as np
 import polars as pl
 import sqlalchemy as sa
@@ -60,7 +62,8 @@ def main() -> None:
             found.clear()
             seconds = load(arguments.readings)
             print(f"loaded {arguments.readings:,} readings in {seconds:.0f} s")
-            ask(found, arguments.questions)
+            ranges = ask(found, arguments.questions)
+            ask_server(found, Path(name), ranges)
 
 
 def frames(readings: int) -> Iterator[pl.DataFrame]:
@@ -143,8 +146,8 @@ def cost(found: Any, rows: int) -> None:
     )
 
 
-def ask(found: Any, questions: int) -> None:
-    """Time questions about random ranges, cold and warm."""
+def ask(found: Any, questions: int) -> list[Any]:
+    """Time questions about random ranges, cold and warm; returns the ranges."""
     from pipeline.settings import load_settings
     from pipeline.stores import open_store
     from pipeline.stores.base import Range
@@ -177,6 +180,25 @@ def ask(found: Any, questions: int) -> None:
                 question(store, each)
             print_times(name, [timed(partial(question, store, each)) for each in ranges])
     print_times("GROUP BY", [plain(settings, each) for each in ranges[:10]])
+    return ranges
+
+
+def ask_server(found: Any, folder: Path, ranges: list[Any]) -> None:
+    """The same questions of the dashboard's server: nothing of the answers is cached."""
+    from tests.services.server import start_server
+
+    settings = {name.lower(): value for name, value in found.environment.items()}
+    with start_server(folder, **settings) as server, httpx.Client(base_url=server.url) as client:
+        for path in ("/api/kpis", f"/api/trends?points={_POINTS}"):
+            times = []
+            for each in ranges:
+                between = {"start": each.start.isoformat(), "end": each.end.isoformat()}
+                question = httpx.URL(path).copy_merge_params(between)
+                times.append(timed(lambda asked=question: client.get(asked).raise_for_status()))
+            print_times(f"GET {path[:11]}", times)
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
+    peak_kb = int(status.partition("VmHWM:")[2].split()[0])
+    print(f"memory of the server: {peak_kb / 1024:.0f} MB at most")
 
 
 def cold(path: Path, settings: Any, question: Callable[[Any, Any], Any], asked: Any) -> float:
@@ -241,7 +263,18 @@ def print_sizes(found: Any, records: int) -> None:
             ]
             share = f"{sizes[1] / sizes[0]:.1%} of the bytes of the readings"
         else:
-            share = f"the file has {found.size_bytes() / max(records, 1):.0f} bytes a reading"
+            whole = found.size_bytes()
+            with tempfile.NamedTemporaryFile() as alone:
+                connection.exec_driver_sql("ATTACH ? AS alone", (alone.name,))
+                connection.exec_driver_sql(
+                    f"CREATE TABLE alone.copied AS SELECT * FROM {TABLE}_rollups"  # noqa: S608
+                )
+                connection.commit()
+                size_bytes = os.path.getsize(alone.name)
+            share = (
+                f"{size_bytes / (whole - size_bytes):.1%} of the bytes of the rest; "
+                f"the file has {whole / max(records, 1):.0f} bytes a reading"
+            )
     print(f"{rows:,} roll-ups for {records:,} readings; {share}")
 
 

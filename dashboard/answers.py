@@ -4,8 +4,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import orjson
 from fastapi import Depends, Query, Request, Response
@@ -15,7 +16,7 @@ from pipeline.rig import Rig
 from pipeline.settings import Settings
 from pipeline.stores import Store
 from pipeline.stores.base import Range, StoredRig
-from pipeline.timestamps import day_range, parse_moment, rfc3339
+from pipeline.timestamps import EARLIEST, day_range, parse_moment, rfc3339
 
 _KEPT_BYTES = 64 << 20
 _BUILDERS = 64
@@ -132,6 +133,22 @@ class Filter:
         if start is not None and end is not None and start >= end:
             raise QueryError(f"start={self.start!r} is not before end={self.end!r}")
         return start, end
+
+    def before(self, selection: Range, last: datetime, zone: ZoneInfo) -> Range | None:
+        """The range before a selection, as long: before a day the day before, of 23 to 25 hours.
+
+        A selection without an end ends with its last reading; None where it has no beginning.
+        """
+        start = selection.start
+        if start is None:
+            return None
+        if self.date is not None:
+            day = (start - timedelta(microseconds=1)).astimezone(zone).date()
+            return Range(selection.rig, day_range(day.isoformat(), zone)[0], start)
+        length = (selection.end or last + timedelta(microseconds=1)) - start
+        if start - EARLIEST < length:
+            return None
+        return Range(selection.rig, start - length, start)
 
     def find_rig(self, context: Context) -> StoredRig:
         """The rig asked for; else the settings' rig; else the first that has readings."""

@@ -47,7 +47,14 @@ Limit = Annotated[int, Query(ge=1, le=1_000, description="At most so many entrie
 
 
 @router.get("/kpis", response_model=models.KpisModel, summary="Key figures")
-def kpis(asked: FilterDependency, context: ContextDependency) -> Response:
+def kpis(
+    asked: FilterDependency,
+    context: ContextDependency,
+    compare: Annotated[
+        Literal["previous"] | None,
+        Query(description="`previous`: also of the range before, which is as long."),
+    ] = None,
+) -> Response:
     """Averages, alerts, hours, quality and gaps of the selected readings."""
 
     def build() -> dict[str, Any]:
@@ -55,9 +62,18 @@ def kpis(asked: FilterDependency, context: ContextDependency) -> Response:
         found = context.store.kpis(selection)
         if found is None:
             raise nothing_in(stored, selection)
-        return {**question(asked, selection), **found, "timestamp": datetime.now(UTC)}
+        answer = {**question(asked, selection), **found, "timestamp": datetime.now(UTC)}
+        if compare is not None:
+            before = asked.before(selection, found["last_timestamp"], stored.rig.zone)
+            earlier = context.store.kpis(before) if before is not None else None
+            answer["previous"] = earlier and {
+                "start": before and before.start,
+                "end": before and before.end,
+                **earlier,
+            }
+        return answer
 
-    return json_response(context.answers.get(("kpis", asked), build))
+    return json_response(context.answers.get(("kpis", asked, compare), build))
 
 
 @router.get("/trends", response_model=models.Trends, summary="Readings over time")

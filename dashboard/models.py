@@ -90,8 +90,8 @@ class ChannelKpis(BaseModel):
     warning_count: Count = Field(description="Readings at yellow.", examples=[11])
 
 
-class KpisModel(Filtered):
-    """Key figures of the selected readings."""
+class KeyFigures(BaseModel):
+    """Key figures of a range of readings."""
 
     avg_temp: Value
     avg_pressure: Value = Field(examples=[1011.6])
@@ -116,7 +116,24 @@ class KpisModel(Filtered):
     first_timestamp: Time
     last_timestamp: Time
     channels: dict[str, ChannelKpis]
+
+
+class PreviousKpis(KeyFigures):
+    """Key figures of the range before."""
+
+    start: Time
+    end: Time
+
+
+class KpisModel(KeyFigures, Filtered):
+    """Key figures of the selected readings."""
+
     timestamp: Time = Field(description="When this was computed.")
+    previous: PreviousKpis | None = Field(
+        None,
+        description="With `compare=previous`: the same of the range before; null where it has no "
+        "readings, or where there is no such range.",
+    )
 
 
 class Gap(BaseModel):

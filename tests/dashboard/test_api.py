@@ -122,6 +122,24 @@ def test_kpis_of_a_range(
         assert (found[key] and moment(found[key])) == value
 
 
+def test_key_figures_beside_those_of_the_range_before(house: Asked) -> None:
+    middle, end = "2025-07-13T05:00:00Z", "2025-07-13T10:00:00Z"
+    start = "2025-07-13T00:00:00Z"
+    for asked in ({"start": middle, "end": end}, {"start": middle}):
+        found = house.json("/api/kpis", rig="rig-1", compare="previous", **asked)
+        before = found["previous"]
+        assert before["end"] == middle
+        expected = house.json("/api/kpis", rig="rig-1", start=before["start"], end=middle)
+        same = before.keys() - {"start", "end"}
+        assert {name: before[name] for name in same} == {name: expected[name] for name in same}
+    day = house.json("/api/kpis", rig="rig-1", compare="previous", date="2025-07-13")
+    assert day["previous"] is None
+    assert house.json("/api/kpis", rig="rig-1", compare="previous")["previous"] is None
+    assert "previous" not in house.json("/api/kpis", rig="rig-1")
+    found = house.json("/api/kpis", rig="rig-1", compare="previous", start=middle, end=end)
+    assert found["previous"]["start"] == start
+
+
 def test_kpis_of_a_rig_without_the_known_channels_are_null(house: Asked) -> None:
     found = house.json("/api/kpis", rig="shaker-7")
     nothing = {"min": None, "max": None}

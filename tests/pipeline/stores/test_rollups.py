@@ -18,6 +18,7 @@ from pipeline.rig import Rig, parse_rig
 from pipeline.settings import default_rig_file, load_settings
 from pipeline.stores import Store, open_store
 from pipeline.stores.base import Range
+from pipeline.stores.sqlite import SqliteLoad
 from pipeline.streaming import LiveWriter
 from tests.pipeline.stores.conftest import HEADER, Load, Sql
 
@@ -245,6 +246,36 @@ def test_a_live_source_that_is_overtaken_by_a_prune(
     found = store.kpis(Range("rig-1"))
     assert found is not None
     assert found["total_records"] == 8641
+
+
+def test_a_live_source_of_a_rig_begins_while_its_first_load_is_staged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rig: Rig
+) -> None:
+    """Only in SQLite: elsewhere a first load has the table for itself."""
+    url = f"sqlite:///{tmp_path}/staged.db"
+    settings = load_settings(database_url=url)
+    monkeypatch.setattr("pipeline.stores.sqlite._LONG_LOAD_ROWS", 100)
+    stage = SqliteLoad._stage
+    begun = []
+
+    def then_live(self: SqliteLoad, frames: Any) -> None:
+        stage(self, frames)
+        with closing(open_store(settings)) as other:
+            LiveWriter(other, rig, "beside").write(live([3605, 90_000]))
+            begun.append(True)
+
+    with closing(open_store(settings)) as store:
+        # Somebody is sending: long loads are staged before they take the lock.
+        LiveWriter(store, rig.renamed("another"), "live").write(live([0]))
+        monkeypatch.setattr(SqliteLoad, "_stage", then_live)
+        path = tmp_path / "long.csv"
+        path.write_text(f"{HEADER}\n{csv(list(range(7200)))}")
+        run_etl([str(path)], settings=settings, rig=rig)
+        assert begun
+        sound(store)
+        found = store.kpis(Range("rig-1"))
+        assert found is not None
+        assert found["total_records"] == 7201
 
 
 operations = st.lists(

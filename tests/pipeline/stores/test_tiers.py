@@ -2,20 +2,22 @@
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import DatabaseError
+from pipeline.errors import DatabaseError, QueryError
 from pipeline.retention import apply_retention, prune
-from pipeline.rig import Rig
+from pipeline.rig import Rig, parse_rig
 from pipeline.rollups import SECOND
-from pipeline.settings import load_settings
+from pipeline.settings import default_rig_file, load_settings
 from pipeline.stores import Store
 from pipeline.stores.base import Range
 from pipeline.stores.rollup_queries import Piece, cover
 from pipeline.streaming import LiveWriter
+from pipeline.timestamps import to_microseconds
 from tests.pipeline.stores.conftest import Load, Sql
 
 START = datetime(2025, 7, 13, tzinfo=UTC)
@@ -120,6 +122,59 @@ def test_without_pruned_readings_roll_ups_stay(loaded: Store, sql: Sql) -> None:
     settings = load_settings(retention="9999d", retention_rollups="15min:1d")
     apply_retention(loaded, settings, START + timedelta(days=30))
     assert sql("SELECT count(*) FROM sensor_data_rollups WHERE level_s = 900") == [(96,)]
+
+
+def test_a_trend_of_what_only_longer_levels_are_left_of(loaded: Store) -> None:
+    now = START + timedelta(days=3)
+    apply_retention(loaded, load_settings(retention="2d", retention_rollups="15min:2d"), now)
+    # By its length the range would be read from 15 minutes, which are gone: it grows to hours.
+    found = loaded.trend(Range("rig-1", START + timedelta(hours=2, minutes=5), LIMIT), 100)
+    assert found is not None
+    assert found.rows["readings"].sum() == found.records == 10 * 360
+
+
+def test_statistics_are_not_finer_than_what_is_left(loaded: Store) -> None:
+    now = START + timedelta(days=3)
+    apply_retention(loaded, load_settings(retention="2d", retention_rollups="1h:2d"), now)
+    assert loaded.kpis(WHOLE) is not None
+    hours = np.arange(25) * HOUR + to_microseconds(START)
+    with pytest.raises(QueryError, match="summaries of 6:00:00"):
+        loaded.bucket_summaries(WHOLE, hours)
+    found = loaded.bucket_summaries(WHOLE, hours[::6])
+    assert found["readings"].to_list() == [2160] * 4
+
+
+def test_a_level_without_an_age_goes_with_the_next_longer_one(loaded: Store, sql: Sql) -> None:
+    now = START + timedelta(days=3)
+    apply_retention(loaded, load_settings(retention="2d", retention_rollups="1h:2d"), now)
+    assert sql("SELECT DISTINCT level_s FROM sensor_data_rollups") == [(21_600,)]
+
+
+def test_a_rig_that_gets_its_interval_after_it_was_pruned(
+    load: Load, store: Store, sql: Sql, rig: Rig
+) -> None:
+    LiveWriter(store, rig, "live").write(
+        pl.DataFrame(
+            {
+                "timestamp": [START + timedelta(seconds=s) for s in range(0, 7200, 30)],
+                "temperature": 50.0,
+                "pressure": 1000.0,
+                "uptime": 1.0,
+            }
+        )
+    )
+    # There are no roll-ups: all that is older goes, to the second.
+    prune(store, START + timedelta(minutes=30, seconds=40))
+    assert sql("SELECT count(*) FROM sensor_data") == [(240 - 62,)]
+    every_second = parse_rig(f"interval_s = 1\n{default_rig_file().read_text()}", "fast")
+    load(csv(1845, 1855), "late.csv", rig=every_second)
+    assert store.check(deep=True) == []
+    found = store.kpis(WHOLE)
+    assert found is not None
+    assert found["total_records"] == 240 - 62 + 1
+    faster = parse_rig(f"interval_s = 0.5\n{default_rig_file().read_text()}", "faster")
+    load(csv(8000, 8001), "later.csv", rig=faster)
+    assert store.check(deep=True) == []
 
 
 HOUR = 3600 * 10**6
