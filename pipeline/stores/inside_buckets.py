@@ -33,11 +33,17 @@ _ENDS = {"first_timestamp": UTC_DATETIME, "last_timestamp": UTC_DATETIME}
 class InsideBuckets:
     """Opens parts of a range, level by level; `parts` are as RangeSummaries gives them."""
 
-    def __init__(self, summaries: RangeSummaries, state: RollupState, parts: Parts) -> None:
+    def __init__(
+        self,
+        summaries: RangeSummaries,
+        state: RollupState,
+        interval_s: float | None,
+        parts: Parts,
+    ) -> None:
         self._summaries = summaries
         self._state = state
         self._parts = parts
-        self._interval_us = round((state.interval_s or 0) * SECOND)
+        self._interval_us = round((interval_s or 0) * SECOND)
 
     def gaps(self) -> tuple[pl.DataFrame, int]:
         """Silences between the parts, and inside of them where they are not too many; how many."""

@@ -1,6 +1,6 @@
 """A range as so many buckets: enough for a chart, its extremes, gaps and red readings exact."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,9 @@ from pipeline.stores.schema import Schema
 from pipeline.timestamps import to_microseconds
 from pipeline.trends import GAPS, silences
 
-# A chart of so many buckets may read so many times as many rows.
+# A chart of so many buckets may read so many times as many roll-ups, or readings.
 _ROWS_A_BUCKET = 2
+_READINGS_A_BUCKET = 10
 
 
 @dataclass(frozen=True)
@@ -86,25 +87,28 @@ class TrendQuery:
         span = last - first + 1
         # The first and the last bucket may begin before the range, and end after it.
         width = -(-span // (points - 1))
-        if self._state.trusted and (pruned or records > _ROWS_A_BUCKET * points):
-            return self._from_rollups(selection, records, span, width, points)
+        if records <= _READINGS_A_BUCKET * points and not pruned:
+            return self._in_buckets(selection, records, width, [])
+        if self._state.trusted:
+            levels = self._state.levels
+            fitting = [x for x in levels if span <= x * SECOND * _ROWS_A_BUCKET * points]
+            level = fitting[0] if fitting else levels[-1]
+            width = -(-width // (level * SECOND)) * level * SECOND
+            used = [each for each in levels if each <= level]
+            return self._in_buckets(selection, records, width, used)
         return FromReadings(self._rig, self._interval_s, width)
 
-    def _from_rollups(
-        self, selection: Range, records: int, span: int, width: int, points: int
+    def _in_buckets(
+        self, selection: Range, records: int, width: int, levels: Sequence[int]
     ) -> Trend:
-        levels = self._state.levels
-        fitting = [x for x in levels if span <= x * SECOND * _ROWS_A_BUCKET * points]
-        level = fitting[0] if fitting else levels[-1]
-        width = -(-width // (level * SECOND)) * level * SECOND
-        used = [each for each in levels if each <= level]
+        """Buckets made of roll-ups of these levels, and of readings."""
         summaries = RangeSummaries(
             self._connection, self._schema, self._rig.name, self._state, self._channels
         )
-        parts = summaries.parts(selection, used)
+        parts = summaries.parts(selection, levels)
         assert parts is not None
         buckets = merged(parts, self._channels, width, self._interval_s)
-        inside = InsideBuckets(summaries, self._state, parts)
+        inside = InsideBuckets(summaries, self._state, self._interval_s, parts)
         gaps, gap_count = inside.gaps()
         counts = {
             channel.name: int(parts[f"{channel.name}_red"].sum())

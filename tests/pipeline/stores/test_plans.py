@@ -6,13 +6,14 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import event
 
 from pipeline.settings import load_settings
 from pipeline.simulate import write_csv
-from pipeline.stores import Store, open_store
+from pipeline.stores import Store, few_rows, open_store
 from pipeline.stores.base import Range
 from pipeline.stores.questions import Questions
 from tests.pipeline.stores.conftest import Load, Sql
@@ -43,9 +44,17 @@ def plans(store: Questions, ask: Callable[[Any], object]) -> list[str]:
         if re.search(r"FROM sensor_data(_rollups)?\s", statement):
             asked.append((statement, parameters))
 
+    def note_few(connection: Any, statement: str, several: Any) -> Any:
+        several = list(several)
+        asked.extend((statement, tuple(values)) for values in several)
+        return few_rows_asked(connection, statement, several)
+
+    few_rows_asked = few_rows.asked
     event.listen(store._engine, "before_cursor_execute", note)
     try:
-        ask(store)
+        # Those do not pass by SQLAlchemy in SQLite.
+        with patch.object(few_rows, "asked", note_few):
+            ask(store)
     finally:
         event.remove(store._engine, "before_cursor_execute", note)
     assert asked
@@ -76,6 +85,7 @@ QUESTIONS = [
     pytest.param(lambda store: store.kpis(HOUR), id="key figures of an hour"),
     pytest.param(lambda store: store.summary(HOUR), id="summary of an hour"),
     pytest.param(lambda store: store.extent(HOUR), id="count of an hour"),
+    pytest.param(lambda store: store.trend(HOUR, 100), id="trend of an hour"),
     pytest.param(lambda store: store.alerts(HOUR, ["red"], 10), id="alerts of an hour"),
     pytest.param(lambda store: store.rigs(counted=False), id="first and latest reading"),
 ]
