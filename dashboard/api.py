@@ -28,7 +28,8 @@ from pipeline.trends import every_reading, red_marks, thinned
 
 router = APIRouter(prefix="/api", tags=["readings"], responses=documented(400, 404, 503))
 
-_ALERT_ROWS = 5_000
+# Readings that follow each other are one entry.
+_ROWS_AN_ENTRY = 10
 
 Points = Annotated[
     int,
@@ -154,7 +155,7 @@ def alerts(
         if found is None:
             raise nothing_in(stored, selection)
         levels = ("yellow", "red") if level is None else (level,)
-        rows = context.store.alerts(selection, levels, _ALERT_ROWS)
+        rows = context.store.alerts(selection, levels, _ROWS_AN_ENTRY * limit)
         listed = episodes(rows, stored.rig, stored.interval_s)
         totals = {"red": found["alert_count"], "yellow": found["warning_count"]}
         total = sum(totals[each] for each in levels)

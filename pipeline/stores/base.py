@@ -236,8 +236,8 @@ class Store(Protocol):
     def alerts(self, selection: Range, levels: Sequence[str], limit: int) -> pl.DataFrame:
         """The newest `limit` readings of single channels at one of the levels.
 
-        Columns: timestamp, channel, level, value, zscore, and place, the reading's number in
-        the selection.
+        Columns: timestamp, channel, level, value, zscore, and place: those of readings that
+        follow each other follow each other, too.
         """
 
     def loads(self, limit: int) -> list[dict[str, Any]]: ...

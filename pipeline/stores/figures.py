@@ -1,5 +1,6 @@
 """Key figures and summaries of a range, computed by the database with bound values."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -219,3 +220,33 @@ class Figures:
         if spread:
             result["slope_per_hour"] = products / spread
         return result
+
+
+def alerts_query(
+    schema: Schema, rig: Rig, selection: Range, levels: Sequence[str]
+) -> "sa.Select[*tuple[Any, ...]]":
+    """Readings of single channels at one of the levels, newest first, of all readings."""
+    table = schema.readings_of(rig)
+    place = sa.func.row_number().over(order_by=table.c.timestamp).label("place")
+    parts = []
+    for channel in rig.scored_channels:
+        names = (channel.alert_column, channel.name, channel.zscore_column)
+        columns = (table.c[name] for name in names)
+        numbered = (
+            sa.select(place, table.c.timestamp, *columns)
+            .where(*within(table, selection))
+            .subquery()
+        )
+        level, value, zscore = (numbered.c[name] for name in names)
+        parts.append(
+            sa.select(
+                numbered.c.timestamp,
+                sa.literal(channel.name).label("channel"),
+                level.label("level"),
+                value.label("value"),
+                zscore.label("zscore"),
+                numbered.c.place,
+            ).where(level.in_(levels))
+        )
+    union = sa.union_all(*parts).subquery()
+    return sa.select(union).order_by(union.c.timestamp.desc(), union.c.channel)

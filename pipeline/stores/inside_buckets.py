@@ -12,6 +12,7 @@ from pipeline.rollups import SECOND, Integers, Parts
 from pipeline.stores.base import Range
 from pipeline.stores.rollup_queries import Piece, RangeSummaries
 from pipeline.stores.rollup_state import RAW, RollupState
+from pipeline.stores.rollups import stretches
 from pipeline.timestamps import EARLIEST, LATEST, UTC_DATETIME, to_microseconds, utc_times
 from pipeline.trends import silences
 
@@ -66,33 +67,80 @@ class InsideBuckets:
     def red(self, rig: Rig, selection: Range) -> pl.DataFrame:
         """The newest red readings of each channel, with the columns of RED, in order of time."""
         counts = [f"{channel.name}_red" for channel in rig.scored_channels]
-        if not any(self._parts[name].any() for name in counts):
-            return pl.DataFrame(schema=RED)
-        holding = _newest_of(_of(self._parts, [*_ENDS, *counts]), counts)
-        for shorter, level in reversed(self._state.steps):
-            if shorter != RAW:
-                mine = holding["level_s"] == level
-                opened = self._opened(_where(holding, mine), shorter, counts)
-                holding = _newest_of(_joined(_where(holding, ~mine), opened), counts)
-        start = to_microseconds(selection.start or EARLIEST)
-        end = to_microseconds(selection.end or LATEST)
+        holding = self._newest(counts, MOST_RED)
         ends = holding["first_timestamp"].tolist(), holding["last_timestamp"].tolist()
+        pieces = [Piece(RAW, first, last + 1) for first, last in zip(*ends, strict=True)]
+        are_red = " OR ".join(f"{channel.alert_column} = 'red'" for channel in rig.scored_channels)
+        return newest(red_of(self._scored(rig, selection, pieces, f"AND ({are_red})"), rig))
+
+    def alerts(
+        self, rig: Rig, selection: Range, levels: Sequence[str], enough: int
+    ) -> pl.DataFrame:
+        """The newest readings of each channel that are at one of the levels: enough, or more.
+
+        Columns as `Store.alerts` gives them, in order of time.
+        """
+        counts = [f"{channel.name}_{level}" for channel in rig.scored_channels for level in levels]
+        width = self._state.levels[0] * SECOND
+        numbers = np.unique(self._newest(counts, enough)["first_timestamp"] // width)
+        # Whole buckets: which readings follow each other is known from those between.
         pieces = [
-            Piece(RAW, max(first, start), min(last + 1, end))
-            for first, last in zip(*ends, strict=True)
+            Piece(RAW, first * width, (last + 1) * width) for first, last in stretches(numbers)
         ]
+        readings = self._scored(rig, selection, pieces)
+        begins = pl.Series([piece.start for piece in pieces], dtype=pl.Int64)
+        stretch = begins.search_sorted(readings["timestamp"].to_physical(), side="right")
+        # Of two stretches the last and the first one do not follow each other.
+        readings = readings.with_columns(place=pl.int_range(pl.len(), dtype=pl.Int64) + stretch)
+        found = [
+            readings.filter(pl.col(channel.alert_column).is_in(levels)).select(
+                "timestamp",
+                pl.lit(channel.name).alias("channel"),
+                pl.col(channel.alert_column).alias("level"),
+                pl.col(channel.name).alias("value"),
+                pl.col(channel.zscore_column).alias("zscore"),
+                "place",
+            )
+            for channel in rig.scored_channels
+        ]
+        return pl.concat(found).sort("timestamp", "channel")
+
+    def _newest(self, counts: Sequence[str], enough: int) -> Parts:
+        """The shortest buckets, and the readings at the edges, that hold the newest of each count:
+        enough of it, or more."""
+        holding = _newest_of(_of(self._parts, [*_ENDS, *counts]), counts, enough)
+        for shorter, level in reversed(self._state.steps):
+            mine = holding["level_s"] == level
+            if shorter != RAW and mine.any():
+                opened = self._opened(_where(holding, mine), shorter, counts)
+                holding = _newest_of(_joined(_where(holding, ~mine), opened), counts, enough)
+        return holding
+
+    def _scored(
+        self, rig: Rig, selection: Range, pieces: Sequence[Piece], condition: str = ""
+    ) -> pl.DataFrame:
+        """Values, scores and levels of the readings of pieces that are in the selection, in order
+        of time."""
         columns: dict[str, pl.DataType] = dict(_TIME)
         for channel in rig.scored_channels:
             columns |= {channel.name: pl.Float64(), channel.zscore_column: pl.Float64()}
             columns[channel.alert_column] = pl.String()
-        are_red = " OR ".join(f"{channel.alert_column} = 'red'" for channel in rig.scored_channels)
-        found = self._summaries.readings(pieces, columns, f"AND ({are_red})")
+        start = to_microseconds(selection.start or EARLIEST)
+        end = to_microseconds(selection.end or LATEST)
+        inside = [
+            Piece(RAW, max(piece.start or start, start), min(piece.end or end, end))
+            for piece in pieces
+        ]
+        found = self._summaries.readings(inside, columns, condition)
         readings = pl.DataFrame(
-            {name: values.tolist() for name, values in found.items()},
+            {
+                name: values.tolist() if kind == pl.String() else values
+                for (name, values), kind in zip(found.items(), columns.values(), strict=True)
+            },
             schema={**columns, "timestamp": pl.Int64()},
         )
-        in_order = readings.with_columns(utc_times(pl.col("timestamp"))).sort("timestamp")
-        return newest(red_of(in_order, rig))
+        times = utc_times(pl.col("timestamp"))
+        return readings.with_columns(pl.col(pl.Float64).fill_nan(None), times).sort("timestamp")
 
     def _opened(self, holding: Parts, shorter: int, counts: Sequence[str]) -> Parts:
         """The parts that these are made of, in order of time."""
@@ -127,9 +175,12 @@ def _joined(some: Parts, others: Parts) -> Parts:
     return _where(both, np.argsort(both["first_timestamp"]))
 
 
-def _newest_of(parts: Parts, counts: Sequence[str]) -> Parts:
-    """The last parts that hold any of each count."""
-    places: list[Integers] = [np.flatnonzero(parts[name] > 0)[-MOST_RED:] for name in counts]
+def _newest_of(parts: Parts, counts: Sequence[str], enough: int) -> Parts:
+    """The last parts that hold any of each count: enough of it together, or more."""
+    places: list[Integers] = []
+    for name in counts:
+        later = np.cumsum(parts[name][::-1])[::-1] - parts[name]
+        places.append(np.flatnonzero((parts[name] > 0) & (later < enough)))
     return _where(parts, np.unique(np.concatenate(places)) if places else np.zeros(0, np.int64))
 
 

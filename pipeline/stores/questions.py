@@ -16,8 +16,9 @@ from pipeline.rollups import Integers
 from pipeline.scoring import Moments
 from pipeline.stores import statistics_queries
 from pipeline.stores.base import Change, Extent, Range, SourceIdentity, StoredRig, Trend
-from pipeline.stores.figures import Figures
-from pipeline.stores.rollup_queries import extent_of
+from pipeline.stores.figures import Figures, alerts_query
+from pipeline.stores.inside_buckets import InsideBuckets
+from pipeline.stores.rollup_queries import RangeSummaries, extent_of
 from pipeline.stores.rollup_state import RollupState, state_of, states
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of
@@ -155,39 +156,25 @@ class Questions:
             return Figures(connection, self._schema, selection, stored[0]).summary()
 
     def alerts(self, selection: Range, levels: Sequence[str], limit: int) -> pl.DataFrame:
-        """The newest `limit` red or yellow readings of single channels."""
         with self._reading() as connection:
             stored = self._rig(connection, selection.rig)
             if stored is None or not stored[0].scored_channels:
                 return pl.DataFrame(schema=_ALERT_SCHEMA)
-            table = self._schema.readings_of(stored[0])
-            place = sa.func.row_number().over(order_by=table.c.timestamp).label("place")
-            parts = []
-            for channel in stored[0].scored_channels:
-                names = (channel.alert_column, channel.name, channel.zscore_column)
-                columns = (table.c[name] for name in names)
-                numbered = (
-                    sa.select(place, table.c.timestamp, *columns)
-                    .where(*within(table, selection))
-                    .subquery()
-                )
-                level, value, zscore = (numbered.c[name] for name in names)
-                parts.append(
-                    sa.select(
-                        numbered.c.timestamp,
-                        sa.literal(channel.name).label("channel"),
-                        level.label("level"),
-                        value.label("value"),
-                        zscore.label("zscore"),
-                        numbered.c.place,
-                    ).where(level.in_(levels))
-                )
-            union = sa.union_all(*parts).subquery()
-            query = (
-                sa.select(union).order_by(union.c.timestamp.desc(), union.c.channel).limit(limit)
-            )
-            rows = [tuple(row) for row in connection.execute(query)]
-        return pl.DataFrame(rows, schema=_ALERT_SCHEMA, orient="row")
+            rig, interval_s = stored
+            state = state_of(connection, self._schema, selection.rig) or RollupState()
+            if not state.trusted:
+                query = alerts_query(self._schema, rig, selection, levels).limit(limit)
+                rows = [tuple(row) for row in connection.execute(query)]
+                return pl.DataFrame(rows, schema=_ALERT_SCHEMA, orient="row")
+            channels = [channel.name for channel in rig.scored_channels]
+            summaries = RangeSummaries(connection, self._schema, rig.name, state, channels)
+            parts = summaries.parts(selection)
+            if parts is None:
+                return pl.DataFrame(schema=_ALERT_SCHEMA)
+            inside = InsideBuckets(summaries, state, interval_s, parts)
+            found = inside.alerts(rig, selection, levels, limit)
+        newest = found.sort("timestamp", "channel", descending=[True, False])
+        return newest.head(limit).cast(pl.Schema(_ALERT_SCHEMA))
 
     def loads(self, limit: int) -> list[dict[str, Any]]:
         loads = self._schema.loads

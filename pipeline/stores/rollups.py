@@ -32,7 +32,7 @@ from pipeline.stores.frames import as_stored, fetched, insert
 from pipeline.stores.rollup_state import RAW, RollupState
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of, wait_for_turn
-from pipeline.timestamps import from_microseconds, nearest_moment
+from pipeline.timestamps import nearest_moment
 
 # So many untouched buckets between two touched ones cost less than another question.
 _NEAR = 16
@@ -240,14 +240,14 @@ class Rollups:
         microseconds = pl.concat(found)["bucket"].to_physical().to_numpy()
         return np.asarray(microseconds // (level * SECOND))
 
-    def ends(self, rig: str, level: int, kept_from: int | None) -> tuple[datetime, datetime] | None:
-        """First and last bucket of a level that is not older than a time; None for none."""
-        bucket = self._table.c.bucket
-        start = None if kept_from is None else from_microseconds(kept_from)
-        query = sa.select(sa.func.min(bucket), sa.func.max(bucket))
-        found = query.where(*self._within(Range(rig, start), level))
-        first, last = self._connection.execute(found).one()
-        return None if first is None else (first, last)
+    def first(self, rig: str, level: int, kept_from: int | None) -> datetime | None:
+        """The first bucket of a level that is not older than a time; None for none."""
+        start = None if kept_from is None else nearest_moment(kept_from)
+        query = sa.select(sa.func.min(self._table.c.bucket))
+        found: datetime | None = self._connection.scalar(
+            query.where(*self._within(Range(rig, start), level))
+        )
+        return found
 
     def add(self, rig: str, level: int, frames: Iterable[pl.DataFrame]) -> None:
         """Insert summaries of buckets of which none is stored."""

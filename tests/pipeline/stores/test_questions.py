@@ -163,8 +163,6 @@ def test_alerts_are_the_newest_readings_of_the_levels(minutes: Store) -> None:
     assert (alert["value"], alert["zscore"] > 2) == (90.0, True)
     assert minutes.alerts(Range("rig-1"), ["yellow"], 10).is_empty()
     assert minutes.alerts(Range("rig-1", at(8), None), ["red"], 10).is_empty()
-    normal = minutes.alerts(Range("rig-1"), ["normal"], 3)
-    assert normal["timestamp"].to_list() == [at(9), at(9), at(8)]
 
 
 def test_the_baseline_is_that_of_the_newest_complete_load(minutes: Store, load: Load) -> None:

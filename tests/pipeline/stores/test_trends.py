@@ -11,12 +11,15 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from pipeline.episodes import episodes
 from pipeline.kpis import GAP_FACTOR
 from pipeline.rig import Rig, parse_rig
 from pipeline.settings import default_rig_file
 from pipeline.stores import Store
 from pipeline.stores.base import Range, Trend
+from pipeline.stores.figures import alerts_query
 from pipeline.stores.inside_buckets import MOST_GAPS, MOST_RED
+from pipeline.stores.questions import Questions
 from pipeline.timestamps import EPOCH
 from tests.pipeline.stores.conftest import Load
 
@@ -50,7 +53,7 @@ def rows(silences: dict[int, int]) -> str:
     for second in range(SECONDS):
         if second in silent:
             continue
-        temperature = 85 if second % 17 == 3 else 40 + second * 7919 % 1009 / 100
+        temperature = 85 if second % 17 in (3, 4) else 40 + second * 7919 % 1009 / 100
         pressure = {70: 1150.0, 1_400: 850.0}.get(second, 1000 + second % 13)
         told = f"{pressure}" if second % 7 == 0 else ""
         time = (START + second * SECOND).isoformat()
@@ -90,6 +93,31 @@ def test_any_range_and_any_number_of_buckets(
         assert found.rows.equals(readings)
     assert_gaps_of(found, readings)
     assert_red_of(found, readings, rig)
+
+
+@hypothesis_settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    start=moments,
+    end=moments,
+    levels=st.sampled_from((["red"], ["yellow"], ["red", "yellow"])),
+    limit=st.sampled_from((5, 100, 20_000)),
+)
+def test_alerts_of_any_range_are_those_among_all_readings(
+    start: datetime | None,
+    end: datetime | None,
+    levels: list[str],
+    limit: int,
+    stored: Questions,
+    rig: Rig,
+) -> None:
+    selection = Range("rig-1", start, end)
+    found = stored.alerts(selection, levels, limit)
+    query = alerts_query(stored._schema, rig, selection, levels).limit(limit)
+    with stored._reading() as connection:
+        rows = [tuple(row) for row in connection.execute(query)]
+    expected = pl.DataFrame(rows, schema=found.schema, orient="row")
+    assert found.drop("place").equals(expected.drop("place"))
+    assert episodes(found, rig, 1.0) == episodes(expected, rig, 1.0)
 
 
 def test_the_ways_are_all_gone(stored: Store) -> None:
