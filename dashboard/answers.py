@@ -140,13 +140,14 @@ class Filter:
         A selection without an end ends with its last reading; None where it has no beginning.
         """
         start = selection.start
-        if start is None:
+        if start is None or start == EARLIEST:
             return None
         if self.date is not None:
             day = (start - timedelta(microseconds=1)).astimezone(zone).date()
             return Range(selection.rig, day_range(day.isoformat(), zone)[0], start)
         length = (selection.end or last + timedelta(microseconds=1)) - start
-        if start - EARLIEST < length:
+        # Where readings have been pruned the last one may be from before the selection.
+        if not timedelta(0) < length <= start - EARLIEST:
             return None
         return Range(selection.rig, start - length, start)
 

@@ -28,8 +28,9 @@ from pipeline.trends import every_reading, red_marks, thinned
 
 router = APIRouter(prefix="/api", tags=["readings"], responses=documented(400, 404, 503))
 
-# Readings that follow each other are one entry.
+# Readings that follow each other are one entry; a long one should not be cut.
 _ROWS_AN_ENTRY = 10
+_FEWEST_ROWS = 5_000
 
 Points = Annotated[
     int,
@@ -66,12 +67,10 @@ def kpis(
         answer = {**question(asked, selection), **found, "timestamp": datetime.now(UTC)}
         if compare is not None:
             before = asked.before(selection, found["last_timestamp"], stored.rig.zone)
-            earlier = context.store.kpis(before) if before is not None else None
-            answer["previous"] = earlier and {
-                "start": before and before.start,
-                "end": before and before.end,
-                **earlier,
-            }
+            earlier = None if before is None else context.store.kpis(before)
+            answer["previous"] = None
+            if before is not None and earlier is not None:
+                answer["previous"] = {"start": before.start, "end": before.end, **earlier}
         return answer
 
     return json_response(context.answers.get(("kpis", asked, compare), build))
@@ -155,7 +154,7 @@ def alerts(
         if found is None:
             raise nothing_in(stored, selection)
         levels = ("yellow", "red") if level is None else (level,)
-        rows = context.store.alerts(selection, levels, _ROWS_AN_ENTRY * limit)
+        rows = context.store.alerts(selection, levels, max(_ROWS_AN_ENTRY * limit, _FEWEST_ROWS))
         listed = episodes(rows, stored.rig, stored.interval_s)
         totals = {"red": found["alert_count"], "yellow": found["warning_count"]}
         total = sum(totals[each] for each in levels)

@@ -16,6 +16,9 @@ from pipeline.errors import DatabaseError
 from pipeline.settings import Settings, get_settings
 
 _BUSY_TIMEOUT_S = 30.0
+# Of one SQLite connection: readers are many in a server.
+_READER_CACHE_KB = 16_384
+_WRITER_CACHE_KB = 65_536
 # Words that no name can be without quotes, and that SQLAlchemy does not know as such.
 _RESERVED = {
     *("nothing", "returning"),  # SQLite
@@ -142,6 +145,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         pool_size=8,
         max_overflow=56,  # more than there are threads that answer requests
         pool_timeout=5,
+        pool_use_lifo=True,  # the cache of few connections, instead of that of all
         connect_args={"timeout": _BUSY_TIMEOUT_S},
     )
     event.listen(engine, "connect", _on_connect)
@@ -174,7 +178,7 @@ def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
     connection.execute("PRAGMA page_size = 16384")
     _use_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA cache_size = -65536")
+    connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KB}")
     connection.execute("PRAGMA temp_store = FILE")
 
 
@@ -194,6 +198,8 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 def _on_begin(connection: sa.Connection) -> None:
     # A writer takes the lock at once, so that it never has to give up in the middle.
     write = connection.get_execution_options().get("write", False)
+    if write:
+        connection.exec_driver_sql(f"PRAGMA cache_size = -{_WRITER_CACHE_KB}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 

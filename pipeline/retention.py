@@ -20,11 +20,11 @@ def prune(
     """Delete readings older than `before` (aware), and rejects whose time is, of one rig or all.
 
     In many short transactions, so that others can write in between. Roll-ups that are not there
-    are made before. Stopped at any moment it
-    leaves a consistent state, and goes on when it is called again. Raises DatabaseError.
+    are made before. Stopped at any moment it leaves a consistent state, and goes on when it is
+    called again. Raises DatabaseError.
     """
     # What no roll-up stands for would be gone.
-    for name in store.unfinished_rollups():
+    for name in store.unfinished_rollups(before):
         if rig in (None, name):
             logger.info("rig %s: making its roll-ups first", name)
             for _ in store.rebuild_rollups(name):

@@ -222,27 +222,30 @@ class WholeGroups:
     def __init__(self, channels: Sequence[str], group_of: GroupOf) -> None:
         self._channels = channels
         self._group_of = group_of
-        self._pending: pl.DataFrame | None = None
+        self._pending: list[pl.DataFrame] = []
+        self._group = 0
 
     def add(self, frame: pl.DataFrame) -> Iterator[Parts]:
         """What is complete with this frame."""
         if frame.is_empty():
             return
         time = "bucket" if "bucket" in frame.columns else "timestamp"
-        if self._pending is not None and frame[time][0] <= self._pending[time][-1]:
+        if self._pending and frame[time][0] <= self._pending[-1][time][-1]:
             yield from self.rest()
-        joint = frame if self._pending is None else pl.concat([self._pending, frame])
-        groups = self._group_of(joint[time].to_physical().to_numpy())
+        groups = self._group_of(frame[time].to_physical().to_numpy())
+        if self._pending and groups[-1] == self._group:
+            self._pending.append(frame)
+            return
         cut = int(np.searchsorted(groups, groups[-1]))
-        if cut:
-            yield self._parts_of(joint.head(cut))
-        self._pending = joint.slice(cut)
+        if self._pending or cut:
+            yield self._parts_of(pl.concat([*self._pending, frame.head(cut)]))
+        self._pending, self._group = [frame.slice(cut)], groups[-1]
 
     def rest(self) -> Iterator[Parts]:
         """What waits for more of its group, as it is."""
-        if self._pending is not None:
-            yield self._parts_of(self._pending)
-            self._pending = None
+        if self._pending:
+            yield self._parts_of(pl.concat(self._pending))
+            self._pending = []
 
     def _parts_of(self, frame: pl.DataFrame) -> Parts:
         of = of_frame if "bucket" in frame.columns else of_readings

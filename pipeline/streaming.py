@@ -1,7 +1,5 @@
 """Readings that arrive one by one: judged by the same rules, scored against the newest load."""
 
-from contextlib import suppress
-
 import polars as pl
 
 from pipeline.errors import OlderThanRetentionError
@@ -30,14 +28,11 @@ class LiveWriter:
     def write(self, rows: pl.DataFrame) -> None:
         """Check, score and store rows with the columns of a file of the rig."""
         for batch in FrameSource(rows, self._rig).batches():
-            self._write(batch)
-
-    def _write(self, batch: Batch) -> None:
-        written = False
-        while not written:
-            with suppress(OlderThanRetentionError):  # since it was judged: now it is too old
+            try:
                 self._append(batch)
-                written = True
+            except OlderThanRetentionError:
+                # Pruned since it was judged: what was kept then is too old now.
+                self._append(batch)
 
     def _append(self, batch: Batch) -> None:
         readings, rejects = judge(batch, self._rig, self._store.retained_from())

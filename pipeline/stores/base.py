@@ -234,7 +234,7 @@ class Store(Protocol):
     def summary(self, selection: Range) -> dict[str, dict[str, Any]]: ...
 
     def alerts(self, selection: Range, levels: Sequence[str], limit: int) -> pl.DataFrame:
-        """The newest `limit` readings of single channels at one of the levels.
+        """The newest `limit` readings of single channels that are red or yellow, as `levels` say.
 
         Columns: timestamp, channel, level, value, zscore, and place: those of readings that
         follow each other follow each other, too.
@@ -273,8 +273,8 @@ class Store(Protocol):
         Returns what was deleted: nothing when nothing is left.
         """
 
-    def unfinished_rollups(self) -> list[str]:
-        """Rigs of which roll-ups could be there, and are not, or not all."""
+    def unfinished_rollups(self, before: datetime) -> list[str]:
+        """Rigs with readings older than a time that have not all the roll-ups they could have."""
 
     def prune_rollups(self, rig: str, ages: Mapping[int, datetime]) -> int:
         """Delete roll-ups of a rig, by level, that are older than a time; returns how many.

@@ -9,7 +9,7 @@ from pipeline.errors import DatabaseConflict
 from pipeline.stores.base import Pruned
 from pipeline.stores.postgres_upkeep import PostgresUpkeep
 from pipeline.stores.pruning import Departed, Pruning, by_load
-from pipeline.stores.rollup_state import floor_to_level
+from pipeline.stores.rollup_state import floor_to_level, states
 from pipeline.timestamps import EARLIEST, from_microseconds, to_microseconds
 
 _OLDEST = sa.text(
@@ -31,7 +31,8 @@ class ChunkPruning(Pruning):
         # Whole buckets of every level: what is in them stays in roll-ups.
         limit = from_microseconds(floor_to_level(to_microseconds(before)))
         values = {"table": self._schema.table_name, "earliest": EARLIEST, "before": limit}
-        while rig is None:
+        known = states(self._connection, self._schema).values()
+        while rig is None and not any(state.incomplete for state in known):
             chunk = self._connection.execute(_OLDEST, values).first()
             if chunk is None:
                 break

@@ -12,7 +12,6 @@ from pipeline.rollups import SECOND, Integers, Parts
 from pipeline.stores.base import Range
 from pipeline.stores.rollup_queries import Piece, RangeSummaries
 from pipeline.stores.rollup_state import RAW, RollupState
-from pipeline.stores.rollups import stretches
 from pipeline.timestamps import EARLIEST, LATEST, UTC_DATETIME, to_microseconds, utc_times
 from pipeline.trends import silences
 
@@ -26,6 +25,14 @@ RED = {
     "channel": pl.String(),
     "value": pl.Float64(),
     "zscore": pl.Float64(),
+}
+ALERTS = {
+    "timestamp": UTC_DATETIME,
+    "channel": pl.String(),
+    "level": pl.String(),
+    "value": pl.Float64(),
+    "zscore": pl.Float64(),
+    "place": pl.Int64(),
 }
 _TIME = {"timestamp": UTC_DATETIME}
 _ENDS = {"first_timestamp": UTC_DATETIME, "last_timestamp": UTC_DATETIME}
@@ -76,44 +83,47 @@ class InsideBuckets:
     def alerts(
         self, rig: Rig, selection: Range, levels: Sequence[str], enough: int
     ) -> pl.DataFrame:
-        """The newest readings of each channel that are at one of the levels: enough, or more.
+        """The newest readings that are at one of the levels in a channel: enough, or more.
 
         Columns as `Store.alerts` gives them, in order of time.
         """
         counts = [f"{channel.name}_{level}" for channel in rig.scored_channels for level in levels]
         width = self._state.levels[0] * SECOND
-        numbers = np.unique(self._newest(counts, enough)["first_timestamp"] // width)
+        numbers = np.unique(self._newest(counts, enough, together=True)["first_timestamp"] // width)
         # Whole buckets: which readings follow each other is known from those between.
-        pieces = [
-            Piece(RAW, first * width, (last + 1) * width) for first, last in stretches(numbers)
-        ]
-        readings = self._scored(rig, selection, pieces)
-        begins = pl.Series([piece.start for piece in pieces], dtype=pl.Int64)
-        stretch = begins.search_sorted(readings["timestamp"].to_physical(), side="right")
-        # Of two stretches the last and the first one do not follow each other.
-        readings = readings.with_columns(place=pl.int_range(pl.len(), dtype=pl.Int64) + stretch)
-        found = [
-            readings.filter(pl.col(channel.alert_column).is_in(levels)).select(
-                "timestamp",
-                pl.lit(channel.name).alias("channel"),
-                pl.col(channel.alert_column).alias("level"),
-                pl.col(channel.name).alias("value"),
-                pl.col(channel.zscore_column).alias("zscore"),
-                "place",
-            )
-            for channel in rig.scored_channels
-        ]
+        runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1) if len(numbers) else []
+        pieces = [Piece(RAW, int(run[0]) * width, int(run[-1] + 1) * width) for run in runs]
+        found = [pl.DataFrame(schema=ALERTS)]
+        place = 0
+        for piece in pieces:
+            readings = self._scored(rig, selection, [piece]).with_row_index("place", place)
+            # Of two stretches the last and the first one do not follow each other.
+            place += len(readings) + 1
+            found += [
+                readings.filter(pl.col(channel.alert_column).is_in(levels))
+                .select(
+                    "timestamp",
+                    pl.lit(channel.name).alias("channel"),
+                    pl.col(channel.alert_column).alias("level"),
+                    pl.col(channel.name).alias("value"),
+                    pl.col(channel.zscore_column).alias("zscore"),
+                    "place",
+                )
+                .cast(pl.Schema(ALERTS))
+                for channel in rig.scored_channels
+            ]
         return pl.concat(found).sort("timestamp", "channel")
 
-    def _newest(self, counts: Sequence[str], enough: int) -> Parts:
+    def _newest(self, counts: Sequence[str], enough: int, together: bool = False) -> Parts:
         """The shortest buckets, and the readings at the edges, that hold the newest of each count:
-        enough of it, or more."""
-        holding = _newest_of(_of(self._parts, [*_ENDS, *counts]), counts, enough)
+        enough of it, or more; or of all of them together."""
+        holding = _newest_of(_of(self._parts, [*_ENDS, *counts]), counts, enough, together)
         for shorter, level in reversed(self._state.steps):
             mine = holding["level_s"] == level
             if shorter != RAW and mine.any():
                 opened = self._opened(_where(holding, mine), shorter, counts)
-                holding = _newest_of(_joined(_where(holding, ~mine), opened), counts, enough)
+                both = _joined(_where(holding, ~mine), opened)
+                holding = _newest_of(both, counts, enough, together)
         return holding
 
     def _scored(
@@ -128,7 +138,11 @@ class InsideBuckets:
         start = to_microseconds(selection.start or EARLIEST)
         end = to_microseconds(selection.end or LATEST)
         inside = [
-            Piece(RAW, max(piece.start or start, start), min(piece.end or end, end))
+            Piece(
+                RAW,
+                start if piece.start is None else max(piece.start, start),
+                end if piece.end is None else min(piece.end, end),
+            )
             for piece in pieces
         ]
         found = self._summaries.readings(inside, columns, condition)
@@ -175,12 +189,15 @@ def _joined(some: Parts, others: Parts) -> Parts:
     return _where(both, np.argsort(both["first_timestamp"]))
 
 
-def _newest_of(parts: Parts, counts: Sequence[str], enough: int) -> Parts:
-    """The last parts that hold any of each count: enough of it together, or more."""
+def _newest_of(parts: Parts, counts: Sequence[str], enough: int, together: bool) -> Parts:
+    """The last parts that hold any of each count, or of all: enough of it in sum, or more."""
+    numbers = [parts[name] for name in counts]
+    if together:
+        numbers = [np.sum(numbers, axis=0)]
     places: list[Integers] = []
-    for name in counts:
-        later = np.cumsum(parts[name][::-1])[::-1] - parts[name]
-        places.append(np.flatnonzero((parts[name] > 0) & (later < enough)))
+    for number in numbers:
+        later = np.cumsum(number[::-1])[::-1] - number
+        places.append(np.flatnonzero((number > 0) & (later < enough)))
     return _where(parts, np.unique(np.concatenate(places)) if places else np.zeros(0, np.int64))
 
 

@@ -56,8 +56,20 @@ class Pruning:
         return Pruned(*counts)
 
     def _count(self, table: sa.Table, rig: str, before: datetime) -> int:
-        old = within(table, Range(rig, end=self._limit(table, rig, before)))
+        limit = before
+        if table is self._schema.readings:
+            limit = _limit_of(self._with_rollups(rig), before)
+        old = within(table, Range(rig, end=limit))
         return self._connection.scalar(sa.select(sa.func.count()).where(*old)) or 0
+
+    def _with_rollups(self, rig: str) -> RollupState | None:
+        """The state of a rig when all its roll-ups are there: they are made before it is pruned."""
+        state = state_of(self._connection, self._schema, rig)
+        if state is None:
+            return None
+        rigs = self._schema.rigs.c
+        interval_s = self._connection.scalar(sa.select(rigs.interval_s).where(rigs.name == rig))
+        return replace(state, incomplete=False, interval_s=interval_s)
 
     def _limit(self, table: sa.Table, rig: str, before: datetime) -> datetime:
         """Before which time rows go: readings that are in roll-ups, by whole buckets."""
@@ -118,6 +130,7 @@ class Pruning:
         rollups.wait_for_turn(rig)
         state = state_of(self._connection, self._schema, rig) or RollupState()
         deleted = 0
+        first: datetime | None = None
         kept_from = dict(state.kept_from)
         for shorter, level in state.steps[:-1]:
             age = next((ages[each] for each in LEVELS_S if each >= level and each in ages), None)
@@ -125,14 +138,15 @@ class Pruning:
                 break
             limit = min(floor_to_level(to_microseconds(age)), kept_from[shorter])
             if limit > kept_from.get(level, limit - 1):
+                first = first or rollups.first(rig, level, None)
                 deleted += rollups.remove(rig, level, None, from_microseconds(limit))
                 kept_from[level] = limit
         if kept_from != state.kept_from:
             changed = replace(state, kept_from=kept_from)
             keep_state(self._connection, self._schema, rig, changed)
+        if first is not None:
             # What was asked before may be answered less finely.
-            end = from_microseconds(max(kept_from.values()))
-            self._ledger.change(rig, end, end, rows=0)
+            self._ledger.change(rig, first, from_microseconds(max(kept_from.values())), rows=0)
             self._ledger.announce()
         return deleted
 

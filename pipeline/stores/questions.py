@@ -17,7 +17,7 @@ from pipeline.scoring import Moments
 from pipeline.stores import statistics_queries
 from pipeline.stores.base import Change, Extent, Range, SourceIdentity, StoredRig, Trend
 from pipeline.stores.figures import Figures, alerts_query
-from pipeline.stores.inside_buckets import InsideBuckets
+from pipeline.stores.inside_buckets import ALERTS, InsideBuckets
 from pipeline.stores.rollup_queries import RangeSummaries, extent_of
 from pipeline.stores.rollup_state import RollupState, state_of, states
 from pipeline.stores.schema import Schema, within
@@ -159,22 +159,22 @@ class Questions:
         with self._reading() as connection:
             stored = self._rig(connection, selection.rig)
             if stored is None or not stored[0].scored_channels:
-                return pl.DataFrame(schema=_ALERT_SCHEMA)
+                return pl.DataFrame(schema=ALERTS)
             rig, interval_s = stored
             state = state_of(connection, self._schema, selection.rig) or RollupState()
             if not state.trusted:
                 query = alerts_query(self._schema, rig, selection, levels).limit(limit)
                 rows = [tuple(row) for row in connection.execute(query)]
-                return pl.DataFrame(rows, schema=_ALERT_SCHEMA, orient="row")
+                return pl.DataFrame(rows, schema=ALERTS, orient="row")
             channels = [channel.name for channel in rig.scored_channels]
             summaries = RangeSummaries(connection, self._schema, rig.name, state, channels)
             parts = summaries.parts(selection)
             if parts is None:
-                return pl.DataFrame(schema=_ALERT_SCHEMA)
+                return pl.DataFrame(schema=ALERTS)
             inside = InsideBuckets(summaries, state, interval_s, parts)
             found = inside.alerts(rig, selection, levels, limit)
         newest = found.sort("timestamp", "channel", descending=[True, False])
-        return newest.head(limit).cast(pl.Schema(_ALERT_SCHEMA))
+        return newest.head(limit)
 
     def loads(self, limit: int) -> list[dict[str, Any]]:
         loads = self._schema.loads
@@ -254,13 +254,3 @@ class Questions:
         newest = sa.select(last_time).where(*mine).order_by(time.desc()).limit(1)
         last = connection.scalar(newest)
         return None if first is None or last is None else Extent(0, first, last)
-
-
-_ALERT_SCHEMA: dict[str, Any] = {
-    "timestamp": UTC_DATETIME,
-    "channel": pl.String(),
-    "level": pl.String(),
-    "value": pl.Float64(),
-    "zscore": pl.Float64(),
-    "place": pl.Int64(),
-}

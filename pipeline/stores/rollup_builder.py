@@ -45,6 +45,8 @@ class LoadRollups:
         self._incoming = incoming
         self._states: dict[str, RollupState | None] = {}
         self._made: dict[str, list[_Made]] = {}
+        # One for all: the system has not files enough for many rigs and levels.
+        self._spool = Spool()
         # One frame at a time, in another thread, while the caller writes it.
         self._beside = ThreadPoolExecutor(1, "rollups")
         self._adding: Future[None] | None = None
@@ -85,7 +87,7 @@ class LoadRollups:
 
     def _nothing(self, state: RollupState) -> list["_Made"]:
         channels = [channel.name for channel in self._identity.rig.channels]
-        return [_Made(channels, level, state.interval_s) for level in state.levels]
+        return [_Made(self._spool, channels, level, state.interval_s) for level in state.levels]
 
     def write(self, rig: str, gone: tuple[datetime, datetime] | None) -> None:
         """Bring the summaries of a rig up to date; `gone` is where readings were taken away.
@@ -162,20 +164,25 @@ class LoadRollups:
 
 
 def begin_rollups(connection: sa.Connection, schema: Schema, rig: str) -> None:
-    """Keep roll-ups from here on of a rig without readings; its interval may be another now."""
-    rollups = Rollups(connection, schema)
-    rollups.wait_for_turn(rig)
+    """Keep roll-ups from here on of a rig that has no readings yet, and whose interval is known.
+
+    Others stay as they are: to make them anew takes too long for a source that is sending. The
+    next load does so, or a rebuild.
+    """
+    if not _could_begin(connection, schema, rig):
+        return
+    Rollups(connection, schema).wait_for_turn(rig)
+    kept = _kept(connection, schema, rig)
+    if kept is not None and _could_begin(connection, schema, rig):
+        keep_state(connection, schema, rig, replace(kept.state, interval_s=kept.interval_s))
+
+
+def _could_begin(connection: sa.Connection, schema: Schema, rig: str) -> bool:
     kept = _kept(connection, schema, rig)
     if kept is None or kept.interval_s in (None, kept.state.interval_s):
-        return
+        return False
     mine = sa.select(sa.literal(1)).where(schema.readings.c.rig == rig).limit(1)
-    is_new = connection.scalar(mine) is None
-    if kept.state.interval_s is None and not is_new:
-        # A rebuild would take too long for a source that is sending.
-        return
-    state = replace(kept.state, interval_s=kept.interval_s)
-    keep_state(connection, schema, rig, state)
-    rollups.make_all(rig, state)
+    return connection.scalar(mine) is None
 
 
 def keep_rollups(
@@ -207,13 +214,16 @@ def _kept(connection: sa.Connection, schema: Schema, rig: str) -> _Kept | None:
 class _Made:
     """Summaries of one rig and level, in the order in which they are complete."""
 
-    def __init__(self, channels: list[str], level: int, interval_s: float | None) -> None:
+    def __init__(
+        self, spool: Spool, channels: list[str], level: int, interval_s: float | None
+    ) -> None:
         self.level = level
+        self._spool = spool
+        self._places: list[int] = []
         self._channels = channels
         self._interval_s = interval_s
         self._width_us = level * SECOND
         self._groups = WholeGroups(channels, self._numbers_of)
-        self._spool = Spool()
         self._numbers: list[Integers] = [np.zeros(0, np.int64)]
 
     def add(self, frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
@@ -232,13 +242,15 @@ class _Made:
 
     def without(self, left_out: Integers) -> Iterator[pl.DataFrame]:
         buckets = (pl.Series(left_out) * self._width_us).implode()
-        for summaries in self._spool:
+        for place in self._places:
+            summaries = self._spool[place]
             known = summaries.filter(~pl.col("bucket").to_physical().is_in(buckets))
             if len(known):
                 yield known
 
     def _keep(self, parts: Parts) -> pl.DataFrame:
         summaries = merged(parts, self._channels, self._width_us, self._interval_s)
+        self._places.append(len(self._spool))
         self._spool.append(summaries)
         self._numbers.append(self._numbers_of(summaries["bucket"].to_physical().to_numpy()))
         return summaries

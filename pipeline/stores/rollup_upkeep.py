@@ -62,13 +62,15 @@ class RollupUpkeep:
                         "readings; run `smart-sensor db rebuild-rollups`"
                     )
 
-    def unfinished(self) -> list[str]:
-        """Rigs of which roll-ups could be there, and are not, or not all."""
-        return [
-            rig
-            for rig, state in states(self._connection, self._schema).items()
-            if is_unfinished(state, self._interval_of(rig)) and self._extent(rig, state) is not None
-        ]
+    def unfinished(self, before: datetime) -> list[str]:
+        """Rigs with readings older than a time that have not all the roll-ups they could have."""
+        found = []
+        for rig, state in states(self._connection, self._schema).items():
+            if is_unfinished(state, self._interval_of(rig)):
+                extent = self._extent(rig, state)
+                if extent is not None and extent[0] < to_microseconds(before):
+                    found.append(rig)
+        return found
 
     def rebuild_some(self, rig: str) -> Rebuilt:
         """Sum up the next stretch of a rig; `done` when there is none."""

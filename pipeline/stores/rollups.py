@@ -36,8 +36,9 @@ from pipeline.timestamps import nearest_moment
 
 # So many untouched buckets between two touched ones cost less than another question.
 _NEAR = 16
-# So many buckets are summed up without frames.
+# So many touched buckets, of not more readings, are summed up without frames.
 _FEW = 16
+_MANY = 50_000
 # A bucket of so many readings is not summed up anew for those that follow.
 _FULL = 2_000
 
@@ -85,7 +86,7 @@ class Rollups:
 
     def remove_all(self, rig: str, state: RollupState) -> None:
         """Delete all summaries of a rig, of every level, as far back as its readings are there."""
-        for level in LEVELS_S:
+        for level in {*LEVELS_S, *state.levels}:
             self.remove(rig, level, state.raw_from)
 
     def repair_level(
@@ -96,7 +97,13 @@ class Rollups:
         if kept_from is not None:
             # What they are made of is gone: they stay as they are.
             touched = touched[touched * level * SECOND >= kept_from]
-        is_bulk = self._connection.dialect.driver == "arrow" or len(touched) > _FEW
+        if not len(touched):
+            return
+        is_bulk = (
+            self._connection.dialect.driver == "arrow"
+            or len(touched) > _FEW
+            or (source == RAW and self._readings_in(rig, level, touched) > _MANY)
+        )
         for first, last in stretches(touched):
             if is_bulk:
                 start, end = _moment(first * level), _moment((last + 1) * level)
@@ -105,6 +112,14 @@ class Rollups:
             else:
                 between = first * level * SECOND, (last + 1) * level * SECOND
                 self._repair_few(rig, state, level, source, between)
+
+    def _readings_in(self, rig: str, level: int, numbers: Integers) -> int:
+        """How many readings the summaries from the first to the last of these buckets have."""
+        first, last = int(numbers[0]), int(numbers[-1])
+        selection = Range(rig, _moment(first * level), _moment((last + 1) * level))
+        query = sa.select(sa.func.sum(self._table.c.readings))
+        found = self._connection.scalar(query.where(*self._within(selection, level)))
+        return int(found or 0)
 
     def _repair_few(
         self, rig: str, state: RollupState, level: int, source: int, between: tuple[int, int]

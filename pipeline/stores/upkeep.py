@@ -108,7 +108,7 @@ class Upkeep(ABC):
         with self._pruning() as pruning:
             return pruning.rollups(rig, ages)
 
-    def unfinished_rollups(self) -> list[str]:
-        """Rigs of which roll-ups could be there, and are not, or not all."""
+    def unfinished_rollups(self, before: datetime) -> list[str]:
+        """Rigs with readings older than a time that have not all the roll-ups they could have."""
         with self._unhurried() as connection:
-            return RollupUpkeep(connection, self._schema).unfinished()
+            return RollupUpkeep(connection, self._schema).unfinished(before)

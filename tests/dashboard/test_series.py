@@ -2,16 +2,25 @@
 
 import statistics
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from pipeline.episodes import episodes
+from pipeline.etl_pipeline import run_etl
+from pipeline.rig import load_rig
+from pipeline.settings import default_rig_file
+from pipeline.stores import open_store
+from pipeline.stores.base import Range
 from pipeline.timestamps import EPOCH
 from tests.dashboard import made
 from tests.dashboard.conftest import Asked
 from tests.dashboard.stored import RIG_FILES, RIGS, Row, moment, rows_of
+from tests.services.server import settings_for
 
 # Trends
 
@@ -305,6 +314,25 @@ def test_a_limit_truncates_alerts_and_says_so(house: Asked) -> None:
     assert first["alerts"] == every["alerts"][:1]
     assert first["truncated"] is True
     assert first["total_red"] == every["total_red"]
+
+
+def test_a_long_episode_is_one_entry_however_few_are_asked_for(tmp_path: Path) -> None:
+    """And one that goes on over the epoch, as that of a clock which was not set."""
+    beginning = datetime(1969, 12, 31, 23, 50, tzinfo=UTC)
+    lines = ["timestamp,temperature,pressure,uptime"]
+    for second in range(3000):
+        time = (beginning + timedelta(seconds=second)).isoformat()
+        lines.append(f"{time},{85 if 300 <= second < 900 else 20},1000,1")
+    source = tmp_path / "long.csv"
+    source.write_text("\n".join(lines) + "\n")
+    settings = settings_for(tmp_path / "readings.db")
+    run_etl([str(source)], settings=settings, rig=load_rig(default_rig_file()))
+    with closing(open_store(settings)) as store:
+        rows = store.alerts(Range("rig-1"), ["red"], 1_000)
+        assert len(rows) == 600
+        (stored,) = store.rigs()
+        (entry,) = episodes(rows, stored.rig, stored.interval_s)
+    assert (entry.count, entry.timestamp) == (600, beginning + timedelta(seconds=300))
 
 
 @pytest.mark.parametrize("level", ["red", "yellow"])

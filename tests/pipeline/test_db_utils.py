@@ -115,6 +115,19 @@ def test_it_is_not_waited_for_ever_nor_for_what_will_not_pass(
         db_utils._use_wal(BusyFile(times=1000, code=code))  # type: ignore[arg-type]
 
 
+def test_help_does_not_wait_for_what_is_heavy() -> None:
+    script = (
+        "import sys\n"
+        "from pipeline.commands import app\n"
+        "heavy = ('polars', 'sqlalchemy', 'pydantic_settings', 'fastapi', 'numpy', 'pandas')\n"
+        "print([name for name in heavy if name in sys.modules])\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert found.stdout == "[]\n"
+
+
 def test_one_sqlite_library_a_process() -> None:
     script = (
         "import sys\n"
