@@ -29,6 +29,7 @@ from benchmarks.backends import TABLE, connected
 from benchmarks.etl import opened
 from benchmarks.machine import print_machine
 from benchmarks.scale import HERTZ, START, load, print_times, timed
+from pipeline.timestamps import from_microseconds, to_microseconds
 
 _CHANNELS = ("temperature", "pressure", "uptime")
 _LEVELS = {1: TABLE, 15: f"{TABLE}_every_1", 360: f"{TABLE}_every_15"}
@@ -149,26 +150,30 @@ def view(minutes: int, source: str) -> str:
 
 
 def asked(connection: sa.Connection, between: tuple[datetime, datetime]) -> int:
-    """Number, means and extremes of a range: its edges from readings, its middle from 1 minute."""
-    start, end = between
-    minute = timedelta(minutes=1)
-    first = start + (START - start) % minute
-    last = max(end - (end - START) % minute, first)
-    whole = f"{TABLE}_every_1"
+    """Number, means and extremes of a range, put together as ours are: as few rows as possible."""
+    from pipeline.stores.rollup_queries import cover
+
     sums = ", ".join(
         f"sum({n}_sum) / sum({n}_count), min({n}_min), max({n}_max)" for n in _CHANNELS
     )
     raw = ", ".join(f"{n}, 1, {n}, {n}" for n in _CHANNELS)
     summed = ", ".join(f"{n}_sum, {n}_count, {n}_min, {n}_max" for n in _CHANNELS)
+    start, end = map(to_microseconds, between)
+    parts, values = [], []
+    for piece in cover(start, end, [60 * minutes for minutes in _LEVELS], {}):
+        time, what = (
+            ("timestamp", f"1, {raw}") if not piece.level else ("bucket", f"readings, {summed}")
+        )
+        source = f"{TABLE}_every_{piece.level // 60}" if piece.level else TABLE
+        parts.append(
+            f"SELECT {what} FROM {source} WHERE rig = 'rig-1' AND {time} >= %s AND {time} < %s"  # noqa: S608
+        )
+        values += [from_microseconds(end or 0) for end in (piece.start, piece.end)]
     statement = (
-        f"WITH parts (readings, {summed}) AS ("  # noqa: S608
-        f"SELECT readings, {summed} FROM {whole} WHERE rig = 'rig-1' AND bucket >= %s"
-        f" AND bucket < %s UNION ALL SELECT 1, {raw} FROM {TABLE} WHERE rig = 'rig-1'"
-        " AND (timestamp >= %s AND timestamp < %s OR timestamp >= %s AND timestamp < %s))"
+        f"WITH parts (readings, {summed}) AS ({' UNION ALL '.join(parts)})"  # noqa: S608
         f" SELECT sum(readings), {sums} FROM parts"
     )
-    values = (first, last, start, first, last, end)
-    row = connection.exec_driver_sql(statement, values).one()
+    row = connection.exec_driver_sql(statement, tuple(values)).one()
     return int(row[0] or 0)
 
 
