@@ -1,6 +1,6 @@
 """TimescaleDB: our table of roll-ups beside its continuous aggregates, in one run.
 
-    python benchmarks/continuous_aggregates.py [--readings 500000] [--late 2000] [--url URL]
+    python benchmarks/continuous_aggregates.py [--readings 500000] [--late 500] [--url URL]
 
 The same readings, at 10 Hz, are loaded with our roll-ups, and without them into a hypertable that
 has hierarchical, real-time continuous aggregates of 1, 15 and 360 minutes. Asked are the key
@@ -38,7 +38,7 @@ _LEVELS = {1: TABLE, 15: f"{TABLE}_every_1", 360: f"{TABLE}_every_15"}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--readings", type=int, default=500_000)
-    parser.add_argument("--late", type=int, default=2_000)
+    parser.add_argument("--late", type=int, default=500)
     parser.add_argument("--url", help="a server to use instead")
     arguments = parser.parse_args()
     with (

@@ -232,7 +232,7 @@ def plain(settings: Any, asked: Any) -> float:
         for name in ("temperature", "pressure", "uptime")
         for figure in (sa.func.avg, sa.func.min, sa.func.max)
     ]
-    query = sa.select(sa.cast(bucket, sa.Integer).label("bucket"), *figures)
+    query = sa.select(sa.cast(bucket, sa.BigInteger).label("bucket"), *figures)
     query = query.where(*within(table, asked)).group_by(sa.text("1"))
     with engine.connect() as connection:
         return timed(lambda: connection.execute(query).all())
