@@ -20,7 +20,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import polars as pl
 import sqlalchemy as sa
@@ -28,7 +27,7 @@ import sqlalchemy as sa
 from benchmarks.backends import TABLE, connected
 from benchmarks.etl import opened
 from benchmarks.machine import print_machine
-from benchmarks.scale import HERTZ, START, load, print_times, timed
+from benchmarks.scale import HERTZ, START, load, load_without_rollups, print_times, timed
 from pipeline.timestamps import from_microseconds, to_microseconds
 
 _CHANNELS = ("temperature", "pressure", "uptime")
@@ -95,18 +94,12 @@ def aggregated(
     found: Any, readings: int, ranges: list[Any], middle: tuple[datetime, datetime], late: int
 ) -> None:
     """The same with continuous aggregates."""
-    from pipeline.stores.rollup_builder import LoadRollups
-
-    nothing = dict.fromkeys(("begin", "add", "write"), lambda *_: None)
-    with patch.multiple(LoadRollups, **nothing):
-        seconds = load(readings)
+    seconds = load_without_rollups(readings)
     with connected(found.url) as connection:
         started = time.perf_counter()
         for minutes, source in _LEVELS.items():
             connection.exec_driver_sql(view(minutes, source))
-            connection.exec_driver_sql(
-                f"CALL refresh_continuous_aggregate('{TABLE}_every_{minutes}', NULL, NULL)"
-            )
+            refresh(connection, minutes)
         made_s = time.perf_counter() - started
         print(
             f"continuous aggregates: loaded in {seconds + made_s:.2f} s,"
@@ -121,8 +114,7 @@ def aggregated(
         seen = asked(connection, middle) - before
         print(f"{late:,} late readings in {seconds:.2f} s; {seen:,} are in the next answer")
         for minutes in _LEVELS:
-            refresh = f"CALL refresh_continuous_aggregate('{TABLE}_every_{minutes}', NULL, NULL)"
-            seconds += timed(partial(connection.exec_driver_sql, refresh))
+            seconds += timed(partial(refresh, connection, minutes))
         seen = asked(connection, middle) - before
         print(f"{seen:,} are in the answer after a refresh, {seconds:.2f} s in all")
         for minutes in reversed(_LEVELS):
@@ -146,6 +138,12 @@ def view(minutes: int, source: str) -> str:
         " WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS"
         f" SELECT rig, time_bucket('{minutes} minutes', {time_column}) AS bucket,"
         f" {', '.join(figures)} FROM {source} GROUP BY 1, 2 WITH NO DATA"
+    )
+
+
+def refresh(connection: sa.Connection, minutes: int) -> None:
+    connection.exec_driver_sql(
+        f"CALL refresh_continuous_aggregate('{TABLE}_every_{minutes}', NULL, NULL)"
     )
 
 

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -127,17 +127,21 @@ def load(readings: int) -> float:
         return time.perf_counter() - started
 
 
-def cost(found: Any, rows: int) -> None:
-    """The same load with roll-ups and without, in turn, the best of two."""
+def load_without_rollups(readings: int) -> float:
+    """The same without roll-ups."""
     from pipeline.stores.rollup_builder import LoadRollups
 
+    nothing = dict.fromkeys(("begin", "add", "write"), lambda *_: None)
+    with patch.multiple(LoadRollups, **nothing):
+        return load(readings)
+
+
+def cost(found: Any, rows: int) -> None:
+    """The same load with roll-ups and without, in turn, the best of two."""
     seconds: dict[str, float] = {}
     for name in ("without", "with") * 2:
         found.clear()
-        nothing: Callable[..., None] = lambda *_: None  # noqa: E731
-        skipped = patch.multiple(LoadRollups, begin=nothing, add=nothing, write=nothing)
-        with skipped if name == "without" else nullcontext():
-            taken = load(rows)
+        taken = load_without_rollups(rows) if name == "without" else load(rows)
         seconds[name] = min(taken, seconds.get(name, taken))
     more = seconds["with"] / seconds["without"] - 1
     print(

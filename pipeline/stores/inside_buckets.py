@@ -34,6 +34,7 @@ ALERTS = {
     "zscore": pl.Float64(),
     "place": pl.Int64(),
 }
+_PLACE = "place of the reading"  # no channel can have this name
 _TIME = {"timestamp": UTC_DATETIME}
 _ENDS = {"first_timestamp": UTC_DATETIME, "last_timestamp": UTC_DATETIME}
 
@@ -96,22 +97,10 @@ class InsideBuckets:
         found = [pl.DataFrame(schema=ALERTS)]
         place = 0
         for piece in pieces:
-            readings = self._scored(rig, selection, [piece]).with_row_index("place", place)
+            readings = self._scored(rig, selection, [piece]).with_row_index(_PLACE, place)
             # Of two stretches the last and the first one do not follow each other.
             place += len(readings) + 1
-            found += [
-                readings.filter(pl.col(channel.alert_column).is_in(levels))
-                .select(
-                    "timestamp",
-                    pl.lit(channel.name).alias("channel"),
-                    pl.col(channel.alert_column).alias("level"),
-                    pl.col(channel.name).alias("value"),
-                    pl.col(channel.zscore_column).alias("zscore"),
-                    "place",
-                )
-                .cast(pl.Schema(ALERTS))
-                for channel in rig.scored_channels
-            ]
+            found += _at_levels(readings, rig, levels, ALERTS)
         return pl.concat(found).sort("timestamp", "channel")
 
     def _newest(self, counts: Sequence[str], enough: int, together: bool = False) -> Parts:
@@ -203,18 +192,27 @@ def _newest_of(parts: Parts, counts: Sequence[str], enough: int, together: bool)
 
 def red_of(frame: pl.DataFrame, rig: Rig) -> pl.DataFrame:
     """The red readings of single channels in a frame, in its order."""
-    found = [pl.DataFrame(schema=RED)]
-    for channel in rig.scored_channels:
-        mine = frame.filter((pl.col(channel.alert_column) == "red").fill_null(False))
-        found.append(
-            mine.select(
-                "timestamp",
-                pl.lit(channel.name).alias("channel"),
-                pl.col(channel.name).alias("value"),
-                pl.col(channel.zscore_column).alias("zscore"),
-            )
-        )
+    found = [pl.DataFrame(schema=RED), *_at_levels(frame, rig, ["red"], RED)]
     return pl.concat(found).sort("timestamp", maintain_order=True)
+
+
+def _at_levels(
+    frame: pl.DataFrame, rig: Rig, levels: Sequence[str], columns: dict[str, Any]
+) -> list[pl.DataFrame]:
+    """The readings of each channel that are at one of the levels, with these columns."""
+    return [
+        frame.filter(pl.col(channel.alert_column).cast(pl.String).is_in(levels))
+        .with_columns(
+            pl.lit(channel.name).alias("channel"),
+            pl.col(channel.alert_column).cast(pl.String).alias("level"),
+            pl.col(channel.name).alias("value"),
+            pl.col(channel.zscore_column).alias("zscore"),
+            *([pl.col(_PLACE).alias("place")] if _PLACE in frame.columns else []),
+        )
+        .select(list(columns))
+        .cast(pl.Schema(columns))
+        for channel in rig.scored_channels
+    ]
 
 
 def newest(red: pl.DataFrame) -> pl.DataFrame:

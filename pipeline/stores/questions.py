@@ -19,7 +19,7 @@ from pipeline.stores.base import Change, Extent, Range, SourceIdentity, StoredRi
 from pipeline.stores.figures import Figures, alerts_query
 from pipeline.stores.inside_buckets import ALERTS, InsideBuckets
 from pipeline.stores.rollup_queries import RangeSummaries, extent_of
-from pipeline.stores.rollup_state import RollupState, state_of, states
+from pipeline.stores.rollup_state import RollupState, parsed, state_of, states
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import columns_of
 from pipeline.stores.trend_queries import FromReadings, TrendQuery
@@ -119,8 +119,7 @@ class Questions:
             stored = self._rig(connection, selection.rig)
             if stored is None:
                 return None
-            rig, interval_s = stored
-            state = state_of(connection, self._schema, selection.rig) or RollupState()
+            rig, interval_s, state = stored
             return Figures(connection, self._schema, selection, rig).kpis(interval_s, state)
 
     def trend(self, selection: Range, points: int, readings: int = 0) -> Trend | None:
@@ -128,8 +127,7 @@ class Questions:
             stored = self._rig(connection, selection.rig)
             if stored is None:
                 return None
-            rig, interval_s = stored
-            state = state_of(connection, self._schema, selection.rig) or RollupState()
+            rig, interval_s, state = stored
             query = TrendQuery(connection, self._schema, rig, interval_s, state)
             found = query.trend(selection, points, readings)
         return found.of(self.readings(selection)) if isinstance(found, FromReadings) else found
@@ -137,8 +135,7 @@ class Questions:
     def bucket_summaries(self, selection: Range, bounds: Integers) -> pl.DataFrame:
         with self._reading() as connection:
             stored = self._rig(connection, selection.rig)
-            state = state_of(connection, self._schema, selection.rig) or RollupState()
-            rig, interval_s = stored or (None, None)
+            rig, interval_s, state = stored or (None, None, RollupState())
             channels = [channel.name for channel in rig.channels] if rig else []
             if state.trusted:
                 return statistics_queries.from_rollups(
@@ -160,8 +157,7 @@ class Questions:
             stored = self._rig(connection, selection.rig)
             if stored is None or not stored[0].scored_channels:
                 return pl.DataFrame(schema=ALERTS)
-            rig, interval_s = stored
-            state = state_of(connection, self._schema, selection.rig) or RollupState()
+            rig, interval_s, state = stored
             if not state.trusted:
                 query = alerts_query(self._schema, rig, selection, levels).limit(limit)
                 rows = [tuple(row) for row in connection.execute(query)]
@@ -217,11 +213,17 @@ class Questions:
                 kinds.setdefault(name, pl.Enum(LEVELS) if kind == "text" else pl.Float64())
         return kinds
 
-    def _rig(self, connection: sa.Connection, name: str) -> tuple[Rig, float | None] | None:
+    def _rig(
+        self, connection: sa.Connection, name: str
+    ) -> tuple[Rig, float | None, RollupState] | None:
+        """A rig, its usual interval, and the state of its roll-ups; None for one not stored."""
         rigs = self._schema.rigs.c
-        query = sa.select(rigs.definition, rigs.interval_s).where(rigs.name == name)
+        query = sa.select(rigs.definition, rigs.interval_s, rigs.rollups).where(rigs.name == name)
         row = connection.execute(query).first()
-        return (Rig.model_validate(json.loads(row.definition)), row.interval_s) if row else None
+        if row is None:
+            return None
+        rig = Rig.model_validate(json.loads(row.definition))
+        return rig, row.interval_s, parsed(row.rollups)
 
     def _stored_rig(
         self, connection: sa.Connection, row: sa.Row[Any], state: RollupState, counted: bool

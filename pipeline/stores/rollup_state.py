@@ -82,14 +82,14 @@ def state_of(connection: sa.Connection, schema: Schema, rig: str) -> RollupState
     """The state of a rig's roll-ups; None for a rig that is not stored."""
     rigs = schema.rigs.c
     text = connection.scalar(sa.select(rigs.rollups).where(rigs.name == rig))
-    return None if text is None else _parsed(text)
+    return None if text is None else parsed(text)
 
 
 def states(connection: sa.Connection, schema: Schema) -> dict[str, RollupState]:
     """The states of all rigs by name."""
     rigs = schema.rigs.c
     found: Any = connection.execute(sa.select(rigs.name, rigs.rollups)).all()
-    return {name: _parsed(text) for name, text in found}
+    return {name: parsed(text) for name, text in found}
 
 
 def keep_state(connection: sa.Connection, schema: Schema, rig: str, state: RollupState) -> None:
@@ -99,7 +99,8 @@ def keep_state(connection: sa.Connection, schema: Schema, rig: str, state: Rollu
     connection.execute(rigs.update().where(rigs.c.name == rig).values(rollups=text))
 
 
-def _parsed(text: str) -> RollupState:
+def parsed(text: str) -> RollupState:
+    """The state that the text of a rig says."""
     kept = json.loads(text)
     if kept.get("interval_s") is not None:
         kept.setdefault("lengths", _FIRST_LENGTHS)

@@ -2,7 +2,8 @@
 
 A bucket whose readings are all known to the writer is summed up from what it brings; any other
 that it touches is summed up anew, from what is stored: the shortest level from readings, each
-other one from the level below. Either way gives the same summary, to the last bit.
+other one from the level below. Either way gives the same summary, to the last bit; only what
+follows on a full bucket is merged into its summary (`Rollups.follow`).
 """
 
 from collections.abc import Iterable, Iterator

@@ -115,28 +115,25 @@ def test_it_is_not_waited_for_ever_nor_for_what_will_not_pass(
         db_utils._use_wal(BusyFile(times=1000, code=code))  # type: ignore[arg-type]
 
 
-def test_help_does_not_wait_for_what_is_heavy() -> None:
-    script = (
-        "import sys\n"
-        "from pipeline.commands import app\n"
-        "heavy = ('polars', 'sqlalchemy', 'pydantic_settings', 'fastapi', 'numpy', 'pandas')\n"
-        "print([name for name in heavy if name in sys.modules])\n"
-    )
+def loaded_by(imports: str, names: tuple[str, ...]) -> list[str]:
+    """Which of these modules a new process has after the imports."""
+    script = f"import sys\n{imports}\nprint(*[name for name in {names!r} if name in sys.modules])"
     found = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert found.stdout == "[]\n"
+    return found.stdout.split()
+
+
+def test_help_does_not_wait_for_what_is_heavy() -> None:
+    heavy = ("polars", "sqlalchemy", "pydantic_settings", "fastapi", "numpy", "pandas")
+    assert loaded_by("from pipeline.commands import app", heavy) == []
+    assert loaded_by("import pipeline.etl_pipeline", heavy[:2]) == ["polars", "sqlalchemy"]
 
 
 def test_one_sqlite_library_a_process() -> None:
-    script = (
-        "import sys\n"
+    imports = (
         "import dashboard.app, pipeline.cli, pipeline.data_utils, pipeline.report\n"
-        "import pipeline.streaming, pipeline.etl_pipeline\n"
-        "others = ('adbc_driver_sqlite', 'apsw', 'pysqlite3', 'duckdb', 'sqlcipher3', 'libsql')\n"
-        "print([name for name in others if name in sys.modules])\n"
+        "import pipeline.streaming, pipeline.etl_pipeline"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert found.stdout == "[]\n"
+    others = ("adbc_driver_sqlite", "apsw", "pysqlite3", "duckdb", "sqlcipher3", "libsql")
+    assert loaded_by(imports, others) == []
