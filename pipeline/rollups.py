@@ -36,6 +36,11 @@ FIELDS = (
     *("count", "mean", "m2", "min", "min_at", "max", "max_at"),
     *("first", "first_at", "last", "last_at", "gained", "yellow", "red"),
 )
+# Those that a chart shows.
+CHART_FIELDS = (
+    *("count", "min", "min_at", "max", "max_at"),
+    *("first", "first_at", "last", "last_at", "red"),
+)
 _COUNTS = ("count", "yellow", "red")
 _TIMES = ("min_at", "max_at", "first_at", "last_at")
 _NOT_CHANNELS = ("rig", "timestamp", "load_id")
@@ -63,13 +68,15 @@ def channels_among(columns: Iterable[str]) -> list[str]:
     ]
 
 
-def channel_columns(channel: str) -> dict[str, pl.DataType]:
+def channel_columns(channel: str, fields: Sequence[str] = FIELDS) -> dict[str, pl.DataType]:
     """Columns of a summary that are of one channel."""
-    return {f"{channel}_{field}": _type_of(field) for field in FIELDS}
+    return {f"{channel}_{field}": _type_of(field) for field in fields}
 
 
-def summary_schema(channels: Iterable[str]) -> dict[str, pl.DataType]:
-    """Columns of a frame of summaries."""
+def summary_schema(
+    channels: Iterable[str], fields: Sequence[str] = FIELDS
+) -> dict[str, pl.DataType]:
+    """Columns of a frame of summaries; of each channel these fields."""
     schema: dict[str, pl.DataType] = {
         "bucket": UTC_DATETIME,
         "readings": pl.Int64(),
@@ -79,7 +86,7 @@ def summary_schema(channels: Iterable[str]) -> dict[str, pl.DataType]:
         "gap_us": pl.Int64(),
     }
     for channel in channels:
-        schema |= channel_columns(channel)
+        schema |= channel_columns(channel, fields)
     return schema
 
 
@@ -152,10 +159,16 @@ def joined(several: list[Parts]) -> Parts:
 
 
 def merged(
-    parts: Parts, channels: Sequence[str], width_us: int, interval_s: float | None
+    parts: Parts,
+    channels: Sequence[str],
+    width_us: int,
+    interval_s: float | None,
+    fields: Sequence[str] = FIELDS,
 ) -> pl.DataFrame:
-    """One summary for each bucket of so many microseconds that has readings, in time order."""
-    found = grouped(parts, channels, parts["first_timestamp"] // width_us, interval_s)
+    """One summary for each bucket of so many microseconds that has readings, in time order; of
+    each channel it has these fields."""
+    groups = parts["first_timestamp"] // width_us
+    found = grouped(parts, channels, groups, interval_s, fields)
     bucket = utc_times(pl.col("group") * width_us).alias("bucket")
     return found.select(bucket, pl.exclude("group"))
 
@@ -170,19 +183,24 @@ def merged_parts(
 
 
 def grouped(
-    parts: Parts, channels: Sequence[str], groups: Integers, interval_s: float | None
+    parts: Parts,
+    channels: Sequence[str],
+    groups: Integers,
+    interval_s: float | None,
+    fields: Sequence[str] = FIELDS,
 ) -> pl.DataFrame:
     """One summary for each `group` of neighbours; `groups` says which one each part is in."""
     starts = _starts(groups)
-    schema = summary_schema(channels)
-    found = _merge(parts, channels, starts, interval_s)
+    schema = summary_schema(channels, fields)
+    found = _merge(parts, channels, starts, interval_s, fields)
     # All at once: each takes the others as they were.
     known = [
         pl.when(pl.col(f"{channel}_count") > 0)
         .then(pl.col(f"{channel}_{field}"))
         .alias(f"{channel}_{field}")
         for channel in channels
-        for field in FIELDS
+        if not found[f"{channel}_count"].all()
+        for field in fields
     ]
     names = [name for name in schema if name != "bucket"]
     times = [utc_times(pl.col(name)) for name in names if schema[name] == UTC_DATETIME]
@@ -283,9 +301,13 @@ def _starts(labels: Integers) -> Integers:
 
 
 def _merge(
-    parts: Parts, channels: Sequence[str], starts: Integers, interval_s: float | None
+    parts: Parts,
+    channels: Sequence[str],
+    starts: Integers,
+    interval_s: float | None,
+    names: Sequence[str] = FIELDS,
 ) -> Parts:
-    """Merge the parts from each start to the next one."""
+    """Merge the parts from each start to the next one, and of each channel the fields named."""
     first, last = parts["first_timestamp"], parts["last_timestamp"]
     ends = np.append(starts[1:], len(first)) - 1
     silence = _between(first - np.roll(last, 1), starts)
@@ -302,9 +324,9 @@ def _merge(
     }
     segments = np.repeat(np.arange(len(starts)), ends - starts + 1)
     for channel in channels:
-        fields = {field: parts[f"{channel}_{field}"] for field in FIELDS}
+        fields = {field: parts[f"{channel}_{field}"] for field in names}
         merged = _merge_channel(fields, segments, len(starts))
-        found |= {f"{channel}_{field}": merged[field] for field in FIELDS}
+        found |= {f"{channel}_{field}": merged[field] for field in names}
     return found
 
 
@@ -319,18 +341,21 @@ def _merge_channel(fields: Parts, segments: Integers, count: int) -> Parts:
     starts = _starts(segments)
     ends = np.append(starts[1:], len(segments)) - 1
     place = np.repeat(np.arange(len(starts)), ends - starts + 1)
-    found: Parts = {field: np.add.reduceat(fields[field], starts) for field in _COUNTS}
-    found["mean"], found["m2"] = _moments(fields, found["count"], starts, place)
+    counts = [field for field in _COUNTS if field in fields]
+    found: Parts = {field: np.add.reduceat(fields[field], starts) for field in counts}
+    if "mean" in fields:
+        found["mean"], found["m2"] = _moments(fields, found["count"], starts, place)
     for field, extreme in (("min", np.minimum), ("max", np.maximum)):
         found[field] = extreme.reduceat(fields[field], starts)
         hits = np.flatnonzero(fields[field] == found[field][place])
         found[f"{field}_at"] = fields[f"{field}_at"][hits[_starts(place[hits])]]
     found |= {field: fields[field][starts] for field in ("first", "first_at")}
     found |= {field: fields[field][ends] for field in ("last", "last_at")}
-    before = np.roll(fields["last"], 1)
-    # Where a counter falls it began again from zero.
-    gained = np.where(fields["first"] >= before, fields["first"] - before, fields["first"])
-    found["gained"] = np.add.reduceat(fields["gained"] + _between(gained, starts), starts)
+    if "gained" in fields:
+        before = np.roll(fields["last"], 1)
+        # Where a counter falls it began again from zero.
+        gained = np.where(fields["first"] >= before, fields["first"] - before, fields["first"])
+        found["gained"] = np.add.reduceat(fields["gained"] + _between(gained, starts), starts)
     if len(starts) == count:
         return found
     everywhere: Parts = {}

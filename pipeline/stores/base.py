@@ -111,9 +111,10 @@ class Trend:
     """What a chart of a range shows.
 
     `rows` are all its `records` readings, or with `bucket_s` the summaries of buckets of so many
-    seconds (columns: pipeline/rollups.py). `gaps` have `start` and `end`; `gap_count` counts more
-    where gaps are too many, and too short, to be listed. `red` are the newest red readings of each
-    channel (timestamp, channel, value, zscore); `red_counts` are their numbers by channel.
+    seconds (columns: pipeline/rollups.py, of channels at least CHART_FIELDS). `gaps` have `start`
+    and `end`; `gap_count` counts more where gaps are too many, and too short, to be listed. `red`
+    are the newest red readings of each channel (timestamp, channel, value, zscore); `red_counts`
+    are their numbers by channel.
     """
 
     records: int

@@ -3,6 +3,7 @@
 Statements are made once and asked with plain values. Times come as microseconds since 1970.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -13,40 +14,87 @@ import sqlalchemy as sa
 
 from pipeline.errors import DatabaseError
 from pipeline.rollups import FIELDS, Parts, of_values
+from pipeline.stores.postgres_rows import AS_SENT, Y2000_US, moments
 from pipeline.timestamps import UTC_DATETIME, nearest_moment
 
 Row = tuple[Any, ...]
 Columns = Mapping[str, pl.DataType]
+# From a first time to before a second one, in microseconds; and the level in seconds, 0 for
+# readings.
+Stretch = tuple[int, int, int]
+_RED = "'red'"
 
 
-def question(
-    connection: sa.Connection, table: str, columns: Columns, time: str, condition: str = ""
-) -> str:
-    """The statement that asks for columns where `time` is from a first value to before a second.
+def in_stretches(
+    connection: sa.Connection,
+    table: str,
+    columns: Columns,
+    time: str,
+    rig: str,
+    stretches: Sequence[Stretch],
+    red: Sequence[str] = (),
+) -> Parts:
+    """The columns, `time` among them, of a rig's rows in any of the stretches, in order of time.
 
-    Before these two the rig is bound, and what `condition` (which begins with AND) binds after.
+    The stretches are all of readings or all of summaries, and do not overlap. Where columns are
+    given as `red`, only rows in which one of them is 'red'. One statement asks for all stretches:
+    to run one for each took a third of the time of a chart.
     """
-    return _question(connection.dialect, table, tuple(columns.items()), time, condition)
+    if not stretches:
+        return arrays(connection, [], columns)
+    levelled = any(level for _, _, level in stretches)
+    statement = _statement(connection.dialect, table, tuple(columns), time, levelled, tuple(red))
+    is_sqlite = connection.dialect.name == "sqlite"
+    if is_sqlite:
+        bound: tuple[Any, ...] = json.dumps(stretches), rig
+    else:
+        since, until, levels = np.array(stretches, np.int64).T
+        bound = moments(since), moments(until), levels.tolist(), rig
+    result = connection.exec_driver_sql(statement, bound, execution_options={AS_SENT: True})
+    assert result.cursor is not None
+    parts = arrays(connection, result.cursor.fetchall(), columns)
+    if not is_sqlite:
+        for name, kind in columns.items():
+            if kind == UTC_DATETIME:
+                parts[name] += Y2000_US
+    order = np.argsort(parts[time], kind="stable")
+    return {name: array[order] for name, array in parts.items()}
 
 
 @lru_cache(maxsize=256)
-def _question(
+def _statement(
     dialect: sa.Dialect,
     table: str,
-    columns: tuple[tuple[str, pl.DataType], ...],
+    columns: tuple[str, ...],
     time: str,
-    condition: str,
+    levelled: bool,
+    red: tuple[str, ...],
 ) -> str:
+    """Binds the stretches, and then the rig."""
     quote = dialect.identifier_preparer.quote
-    mark = mark_of(dialect)
-    listed = ", ".join(
-        _microseconds(dialect, quote(name)) if kind == UTC_DATETIME else quote(name)
-        for name, kind in columns
+    listed = ", ".join(f"found.{quote(name)}" for name in columns)
+    moment = f"found.{quote(time)}"
+    is_sqlite = dialect.name == "sqlite"
+    since, until, level = (
+        [f"json_extract(stretch.value, '$[{place}]')" for place in range(3)]
+        if is_sqlite
+        else ["stretch.since", "stretch.until", "stretch.level"]
     )
-    moment = quote(time)
+    conditions = f"found.rig = {mark_of(dialect)} AND {moment} >= {since} AND {moment} < {until}"
+    if levelled:
+        conditions += f" AND found.level_s = {level}"
+    if red:
+        conditions += f" AND ({' OR '.join(f'found.{quote(name)} = {_RED}' for name in red)})"
+    rows = f"SELECT {listed} FROM"
+    if is_sqlite:
+        # CROSS JOIN: the stretches are the outer loop.
+        source = f"json_each(?) AS stretch CROSS JOIN {quote(table)} AS found"
+        return f"{rows} {source} WHERE {conditions}"
+    arrays = ", ".join(f"CAST(%s AS {kind}[])" for kind in ("timestamptz", "timestamptz", "bigint"))
+    # OFFSET 0: the inner question is asked for each stretch, by its key.
     return (
-        f"SELECT {listed} FROM {quote(table)} WHERE rig = {mark} AND {moment} >= {mark}"  # noqa: S608  # quoted names
-        f" AND {moment} < {mark} {condition} ORDER BY {moment}"
+        f"SELECT inside.* FROM unnest({arrays}) AS stretch(since, until, level) CROSS JOIN LATERAL"  # noqa: S608  # quoted names
+        f" ({rows} {quote(table)} AS found WHERE {conditions} OFFSET 0) AS inside"
     )
 
 
@@ -55,32 +103,9 @@ def mark_of(dialect: sa.Dialect) -> str:
     return "?" if dialect.name == "sqlite" else "%s"
 
 
-def _microseconds(dialect: sa.Dialect, column: str) -> str:
-    if dialect.name == "sqlite":
-        return column
-    return f"CAST(extract(epoch FROM {column}) * 1000000 AS bigint)"
-
-
 def moment_of(dialect: sa.Dialect, microseconds: int) -> Any:
     """A time as the driver takes it."""
     return microseconds if dialect.name == "sqlite" else nearest_moment(microseconds)
-
-
-def asked(connection: sa.Connection, statement: str, several: Iterable[Sequence[Any]]) -> list[Row]:
-    """The rows of a statement for several sets of values, one set after the other."""
-    rows: list[Row] = []
-    if connection.dialect.name == "sqlite":
-        from pipeline.stores.sqlite_rows import driver
-
-        cursor = driver(connection).cursor()
-        for values in several:
-            rows += cursor.execute(statement, values).fetchall()
-        return rows
-    for values in several:
-        found = connection.exec_driver_sql(statement, tuple(values)).cursor
-        assert found is not None
-        rows += found.fetchall()
-    return rows
 
 
 def arrays(connection: sa.Connection, rows: Sequence[Row], columns: Columns) -> Parts:
@@ -97,7 +122,8 @@ def arrays(connection: sa.Connection, rows: Sequence[Row], columns: Columns) -> 
             elif kind == pl.String():
                 found[name] = np.array(values, object)
             else:
-                found[name] = np.array([value or 0 for value in values], np.int64)
+                known = [value or 0 for value in values] if None in values else values
+                found[name] = np.array(known, np.int64)
     except (TypeError, ValueError, OverflowError) as error:
         raise DatabaseError(
             f"{connection.engine.url.database}: a row that Smart Sensor has not "

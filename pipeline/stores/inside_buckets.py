@@ -78,8 +78,8 @@ class InsideBuckets:
         holding = self._newest(counts, MOST_RED)
         ends = holding["first_timestamp"].tolist(), holding["last_timestamp"].tolist()
         pieces = [Piece(RAW, first, last + 1) for first, last in zip(*ends, strict=True)]
-        are_red = " OR ".join(f"{channel.alert_column} = 'red'" for channel in rig.scored_channels)
-        return newest(red_of(self._scored(rig, selection, pieces, f"AND ({are_red})"), rig))
+        columns = [channel.alert_column for channel in rig.scored_channels]
+        return newest(red_of(self._scored(rig, selection, pieces, columns), rig))
 
     def alerts(
         self, rig: Rig, selection: Range, levels: Sequence[str], enough: int
@@ -116,10 +116,10 @@ class InsideBuckets:
         return holding
 
     def _scored(
-        self, rig: Rig, selection: Range, pieces: Sequence[Piece], condition: str = ""
+        self, rig: Rig, selection: Range, pieces: Sequence[Piece], red: Sequence[str] = ()
     ) -> pl.DataFrame:
         """Values, scores and levels of the readings of pieces that are in the selection, in order
-        of time."""
+        of time; only those that are red in one of the columns of `red`, where it names any."""
         columns: dict[str, pl.DataType] = dict(_TIME)
         for channel in rig.scored_channels:
             columns |= {channel.name: pl.Float64(), channel.zscore_column: pl.Float64()}
@@ -134,7 +134,7 @@ class InsideBuckets:
             )
             for piece in pieces
         ]
-        found = self._summaries.readings(inside, columns, condition)
+        found = self._summaries.readings(inside, columns, red)
         readings = pl.DataFrame(
             {
                 name: values.tolist() if kind == pl.String() else values
@@ -143,7 +143,7 @@ class InsideBuckets:
             schema={**columns, "timestamp": pl.Int64()},
         )
         times = utc_times(pl.col("timestamp"))
-        return readings.with_columns(pl.col(pl.Float64).fill_nan(None), times).sort("timestamp")
+        return readings.with_columns(pl.col(pl.Float64).fill_nan(None), times)
 
     def _opened(self, holding: Parts, shorter: int, counts: Sequence[str]) -> Parts:
         """The parts that these are made of, in order of time."""
@@ -154,14 +154,14 @@ class InsideBuckets:
             for start, end in zip(*ends, strict=True)
         ]
         if shorter == RAW:
-            times = np.sort(self._summaries.readings(pieces, _TIME)["timestamp"])
+            times = self._summaries.readings(pieces, _TIME)["timestamp"]
             none = np.zeros(len(times), np.int64)
             found: Parts = {"first_timestamp": times, "last_timestamp": times}
             return found | dict.fromkeys([*counts, "level_s"], none)
-        columns = {**_ENDS, **dict.fromkeys(counts, pl.Int64())}
+        columns = {"bucket": UTC_DATETIME, **_ENDS, **dict.fromkeys(counts, pl.Int64())}
         found = self._summaries.stored(pieces, columns)
-        found["level_s"] = np.full(len(found["first_timestamp"]), shorter)
-        return _where(found, np.argsort(found["first_timestamp"]))
+        found["level_s"] = np.full(len(found.pop("bucket")), shorter)
+        return found
 
 
 def _of(parts: Parts, names: Sequence[str]) -> Parts:

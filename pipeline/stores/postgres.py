@@ -19,6 +19,7 @@ from pipeline.stores.ledger import GivenWay
 from pipeline.stores.migrations import add_channels, is_current, migrate, missing_columns
 from pipeline.stores.postgres_key import make_complete
 from pipeline.stores.postgres_load import PostgresLoad, upsert
+from pipeline.stores.postgres_rows import take_as_sent
 from pipeline.stores.postgres_upkeep import PostgresUpkeep
 from pipeline.stores.questions import Questions
 from pipeline.stores.schema import Schema
@@ -39,6 +40,7 @@ class PostgresStore(Questions, PostgresUpkeep):
     def __init__(self, settings: Settings) -> None:
         engine = get_engine(settings)
         super().__init__(engine, Schema(settings.table_name, self._lockable_rows))
+        sa.event.listen(engine, "before_cursor_execute", take_as_sent)
         self._retry = Retry(settings.database_retry_s)
         self._arrow = arrow.coming_engine(engine.url, **pool_options(settings))
         self._retry(self._migrate)

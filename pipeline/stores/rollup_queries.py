@@ -1,6 +1,6 @@
 """Any range from a few rows: its edges from readings, its middle from roll-ups."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
-from pipeline.rollups import SECOND, Parts, joined, reading_schema, summary_schema
+from pipeline.rollups import FIELDS, SECOND, Parts, joined, reading_schema, summary_schema
 from pipeline.stores import few_rows
 from pipeline.stores.base import Extent, Range
 from pipeline.stores.rollup_state import RAW, RollupState
@@ -108,7 +108,8 @@ def _kept(piece: Piece, levels: Sequence[int], kept_from: dict[int, int]) -> lis
 
 
 class RangeSummaries:
-    """Summaries of one rig that make up ranges, asked of one connection."""
+    """Summaries of one rig that make up ranges, asked of one connection; of each channel `fields`
+    are read."""
 
     def __init__(
         self,
@@ -117,12 +118,14 @@ class RangeSummaries:
         rig: str,
         state: RollupState,
         channels: Sequence[str],
+        fields: Sequence[str] = FIELDS,
     ) -> None:
         self._connection = connection
         self._schema = schema
         self._rig = rig
         self._state = state
         self.channels = channels
+        self._fields = fields
 
     def parts(self, selection: Range, levels: Sequence[int] | None = None) -> Parts | None:
         """Summaries in order of time, from these levels and readings; None for no reading.
@@ -142,36 +145,52 @@ class RangeSummaries:
 
     def parts_of(self, pieces: Sequence[Piece]) -> Parts | None:
         """The same of pieces that do not overlap."""
-        found = []
+        columns = {"level_s": pl.Int64(), **summary_schema(self.channels, self._fields)}
         raw = [piece for piece in pieces if piece.level == RAW]
-        columns = reading_schema(self.channels, self._present)
-        readings = self.readings(raw, columns)
-        if len(readings["timestamp"]):
-            each = few_rows.readings_as_parts(readings, self.channels)
-            found.append({**each, "level_s": np.full(len(readings["timestamp"]), RAW)})
-        stored = [piece for piece in pieces if piece.level != RAW]
-        summaries = self.stored(stored, {"level_s": pl.Int64(), **summary_schema(self.channels)})
-        if len(summaries.pop("bucket")):
-            found.append(summaries)
-        if not found:
+        readings = self.readings(raw, reading_schema(self.channels, self._present))
+        each = few_rows.readings_as_parts(readings, self.channels)
+        each["level_s"] = np.full(len(readings["timestamp"]), RAW)
+        summaries = self.stored([piece for piece in pieces if piece.level != RAW], columns)
+        del summaries["bucket"]
+        parts = joined([{name: each[name] for name in summaries}, summaries])
+        if not len(parts["readings"]):
             return None
-        parts = joined(found)
         order = np.argsort(parts["first_timestamp"], kind="stable")
         return {name: array[order] for name, array in parts.items()}
 
     def readings(
-        self, pieces: Sequence[Piece], columns: Mapping[str, pl.DataType], condition: str = ""
+        self,
+        pieces: Sequence[Piece],
+        columns: few_rows.Columns,
+        red: Sequence[str] = (),
     ) -> Parts:
-        """These columns of the readings of pieces, piece by piece."""
-        table = self._schema.table_name
-        return in_pieces(
-            self._connection, table, columns, "timestamp", self._rig, pieces, condition
-        )
+        """These columns of the readings of pieces, in order of time; only those that are red in
+        one of the columns of `red`, where it names any."""
+        return self._asked(self._schema.table_name, columns, "timestamp", pieces, red)
 
-    def stored(self, pieces: Sequence[Piece], columns: Mapping[str, pl.DataType]) -> Parts:
-        """These columns of summaries whose buckets begin in pieces, piece by piece."""
-        table = self._schema.rollups.name
-        return in_pieces(self._connection, table, columns, "bucket", self._rig, pieces)
+    def stored(self, pieces: Sequence[Piece], columns: few_rows.Columns) -> Parts:
+        """These columns of summaries whose buckets begin in pieces, in order of time."""
+        return self._asked(self._schema.rollups.name, columns, "bucket", pieces)
+
+    def _asked(
+        self,
+        table: str,
+        columns: few_rows.Columns,
+        time: str,
+        pieces: Sequence[Piece],
+        red: Sequence[str] = (),
+    ) -> Parts:
+        stretches = [
+            (
+                _EARLIEST if piece.start is None else piece.start,
+                _LATEST if piece.end is None else piece.end,
+                piece.level,
+            )
+            for piece in pieces
+        ]
+        return few_rows.in_stretches(
+            self._connection, table, columns, time, self._rig, stretches, red
+        )
 
     @cached_property
     def _present(self) -> Container[str]:
@@ -193,33 +212,3 @@ def extent_of(
     query = sa.select(sa.func.count(), sa.func.min(time), sa.func.max(time))
     found = connection.execute(query.where(*within(schema.readings, selection))).one()
     return Extent(*found) if found[0] else None
-
-
-def in_pieces(
-    connection: sa.Connection,
-    table: str,
-    columns: Mapping[str, pl.DataType],
-    time: str,
-    rig: str,
-    pieces: Sequence[Piece],
-    condition: str = "",
-) -> Parts:
-    """Rows of a rig whose time lies in any of the pieces, piece by piece, as arrays.
-
-    Of summaries only those that are of the piece's level.
-    """
-    dialect = connection.dialect
-    levelled = any(piece.level for piece in pieces)
-    if levelled:
-        condition += f" AND level_s = {few_rows.mark_of(dialect)}"
-    statement = few_rows.question(connection, table, columns, time, condition)
-    several = [
-        (
-            rig,
-            few_rows.moment_of(dialect, _EARLIEST if piece.start is None else piece.start),
-            few_rows.moment_of(dialect, _LATEST if piece.end is None else piece.end),
-            *([piece.level] if levelled else []),
-        )
-        for piece in pieces
-    ]
-    return few_rows.arrays(connection, few_rows.asked(connection, statement, several), columns)

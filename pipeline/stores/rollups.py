@@ -128,7 +128,10 @@ class Rollups:
         """The same without frames, for few buckets: what a live source sends has to be quick."""
         if source == RAW:
             columns = reading_schema(self.channels, self._present)
-            found = self._few(self._schema.table_name, columns, "timestamp", rig, between)
+            table, stretches = self._schema.table_name, [(*between, RAW)]
+            found = few_rows.in_stretches(
+                self._connection, table, columns, "timestamp", rig, stretches
+            )
             parts = few_rows.readings_as_parts(found, self.channels)
         else:
             parts = self._few_summaries(rig, source, between)
@@ -158,25 +161,11 @@ class Rollups:
         return True
 
     def _few_summaries(self, rig: str, level: int, between: tuple[int, int]) -> Parts:
-        is_at_level = f"AND level_s = {few_rows.mark_of(self._connection.dialect)}"
         table = self._schema.rollups.name
-        return self._few(table, self._columns, "bucket", rig, between, is_at_level, level)
-
-    def _few(
-        self,
-        table: str,
-        columns: few_rows.Columns,
-        time: str,
-        rig: str,
-        between: tuple[int, int],
-        condition: str = "",
-        *bound: int,
-    ) -> Parts:
-        connection = self._connection
-        ends = [few_rows.moment_of(connection.dialect, end) for end in between]
-        statement = few_rows.question(connection, table, columns, time, condition)
-        rows = few_rows.asked(connection, statement, [(rig, *ends, *bound)])
-        return few_rows.arrays(connection, rows, columns)
+        stretches = [(*between, level)]
+        return few_rows.in_stretches(
+            self._connection, table, self._columns, "bucket", rig, stretches
+        )
 
     def _replace_few(
         self, rig: str, level: int, between: tuple[int, int], summed: Parts | None

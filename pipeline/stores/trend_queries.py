@@ -8,7 +8,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from pipeline.rig import Rig
-from pipeline.rollups import SECOND, in_buckets, merged
+from pipeline.rollups import CHART_FIELDS, SECOND, in_buckets, merged
 from pipeline.stores.base import Range, Trend
 from pipeline.stores.inside_buckets import RED, InsideBuckets, newest, red_of
 from pipeline.stores.rollup_queries import RangeSummaries, extent_of
@@ -103,11 +103,16 @@ class TrendQuery:
     ) -> Trend:
         """Buckets made of roll-ups of these levels, and of readings."""
         summaries = RangeSummaries(
-            self._connection, self._schema, self._rig.name, self._state, self._channels
+            self._connection,
+            self._schema,
+            self._rig.name,
+            self._state,
+            self._channels,
+            CHART_FIELDS,
         )
         parts = summaries.parts(selection, levels)
         assert parts is not None
-        buckets = merged(parts, self._channels, width, self._interval_s)
+        buckets = merged(parts, self._channels, width, self._interval_s, CHART_FIELDS)
         inside = InsideBuckets(summaries, self._state, self._interval_s, parts)
         gaps, gap_count = inside.gaps()
         counts = {
