@@ -18,7 +18,7 @@ from pipeline.stores import Store
 from pipeline.stores.base import Range, StoredRig
 from pipeline.timestamps import EARLIEST, day_range, parse_moment, rfc3339
 
-_KEPT_BYTES = 64 << 20
+_KEPT_BYTES = 16 << 20
 _BUILDERS = 64
 
 

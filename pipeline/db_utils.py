@@ -161,7 +161,7 @@ def _postgres(
             f"{shown(url)}: the drivers of PostgreSQL are not installed; "
             "install requirements.txt, or smart-sensor-dashboard[postgres]"
         )
-    options = [f"-c timezone=UTC -c statement_timeout={statement_timeout_s * 1000:.0f}"]
+    options = [f"-c timezone=UTC -c jit=off -c statement_timeout={statement_timeout_s * 1000:.0f}"]
     ours = {
         "connect_timeout": f"{connect_timeout_s:.0f}",
         "application_name": "smart-sensor",

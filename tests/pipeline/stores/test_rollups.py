@@ -1,5 +1,7 @@
 """Roll-ups are those of the readings, whoever wrote them, in whatever order they came."""
 
+import os
+import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -278,8 +280,13 @@ def test_a_live_source_of_a_rig_begins_while_its_first_load_is_staged(
         assert found["total_records"] == 7201
 
 
+# The last number is milliseconds until the process is killed.
+killed = st.tuples(
+    st.just("killed"), st.integers(0, 30_000), st.integers(1, 900), st.integers(0, 200)
+)
 operations = st.lists(
     st.one_of(
+        *([] if os.name == "nt" else [killed]),  # kill -9 is of POSIX
         st.tuples(
             st.just("load"),
             st.integers(0, 30_000),
@@ -331,13 +338,22 @@ def perform(store: Store, rig: Rig, folder: Path, url: str, todo: list[Any]) -> 
             continue
         if what == "again" and not made:
             continue
-        if what == "load":
+        if what in ("load", "killed"):
             path = folder / f"{len(made)}.csv"
-            seconds = [first + n * abs(step) for n in range(count)][:: 1 if step > 0 else -1]
+            width = 1 if what == "killed" else step
+            seconds = [first + n * abs(width) for n in range(count)][:: 1 if width > 0 else -1]
             path.write_text(f"{HEADER}\n{csv(seconds, len(made))}")
             made.append(path)
         else:
             path = made[first % len(made)]
+        if what == "killed":
+            from tests.pipeline.child_process import loading
+
+            child = loading(path, url)
+            child.begin()
+            time.sleep(step / 1000)
+            child.kill()
+            continue
         run_etl([str(path)], settings=load_settings(database_url=url), rig=rig, force=True)
 
 
