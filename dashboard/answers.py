@@ -1,86 +1,20 @@
-"""What routes answer from: the store, the settings, and answers kept until the data change."""
+"""What routes answer from: the store, the settings, what was asked, and the answers kept."""
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-import orjson
 from fastapi import Depends, Query, Request, Response
 
+from dashboard.kept import Answers, question_of
 from pipeline.errors import NothingFoundError, QueryError
 from pipeline.rig import Rig
 from pipeline.settings import Settings
 from pipeline.stores import Store
 from pipeline.stores.base import Range, StoredRig
 from pipeline.timestamps import EARLIEST, day_range, parse_moment, rfc3339
-
-_KEPT_BYTES = 16 << 20
-_BUILDERS = 64
-
-
-class Answers:
-    """Built answers by question, for as long as the store's version stays; bounded in bytes."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._lock = threading.Lock()
-        self._builders = [threading.Lock() for _ in range(_BUILDERS)]
-        self._kept: OrderedDict[Any, bytes] = OrderedDict()
-        self._bytes = 0
-        self._version: int | None = None
-
-    def get(self, question: Any, build: Callable[[], Any]) -> bytes:
-        """The answer as JSON; `build` is called when it is not there or the data have changed.
-
-        An answer is kept under the version that was there before it was built: one that a
-        commit overtook is thrown away at the next question, never served as if it were new.
-        """
-        version = self._store.version()
-        # One builds, the others wait for it: all ask at once when the data have changed.
-        with self._builders[hash((question, version)) % len(self._builders)]:
-            kept = self._find(question, version)
-            if kept is not None:
-                return kept
-            answer = to_json(build())
-            self._keep(question, version, answer)
-            return answer
-
-    def _find(self, question: Any, version: int) -> bytes | None:
-        with self._lock:
-            if version != self._version:
-                self._kept.clear()
-                self._bytes = 0
-                self._version = version
-            if question in self._kept:
-                self._kept.move_to_end(question)
-            return self._kept.get(question)
-
-    def _keep(self, question: Any, version: int, answer: bytes) -> None:
-        with self._lock:
-            if version == self._version and question not in self._kept:
-                self._kept[question] = answer
-                self._bytes += len(answer)
-            while self._bytes > _KEPT_BYTES:
-                self._bytes -= len(self._kept.popitem(last=False)[1])
-
-
-def to_json(value: Any) -> bytes:
-    """JSON of plain values; times in UTC with `Z`, numbers that are not finite as null."""
-    return orjson.dumps(
-        value,
-        default=_plain,
-        option=orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS,
-    )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return rfc3339(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 @dataclass(frozen=True)
@@ -220,5 +154,7 @@ def question(asked: Filter, selection: Range) -> dict[str, Any]:
     }
 
 
-def json_response(body: bytes) -> Response:
-    return Response(body, media_type="application/json")
+def answered(request: Request, build: Callable[[], Any]) -> Response:
+    """The answer to a request, as it is kept or else as `build` gives it."""
+    answer = context_of(request).answers.get(question_of(request.scope), build)
+    return answer.response(request.headers)

@@ -12,11 +12,11 @@ from dashboard.answers import (
     Context,
     ContextDependency,
     FilterDependency,
-    json_response,
+    answered,
     nothing_in,
     question,
-    to_json,
 )
+from dashboard.kept import to_json
 from dashboard.live import Live
 from dashboard.problems import documented
 from pipeline import __version__
@@ -50,6 +50,7 @@ Limit = Annotated[int, Query(ge=1, le=1_000, description="At most so many entrie
 
 @router.get("/kpis", response_model=models.KpisModel, summary="Key figures")
 def kpis(
+    request: Request,
     asked: FilterDependency,
     context: ContextDependency,
     compare: Annotated[
@@ -73,11 +74,12 @@ def kpis(
                 answer["previous"] = {"start": before.start, "end": before.end, **earlier}
         return answer
 
-    return json_response(context.answers.get(("kpis", asked, compare), build))
+    return answered(request, build)
 
 
 @router.get("/trends", response_model=models.Trends, summary="Readings over time")
 def trends(
+    request: Request,
     asked: FilterDependency,
     context: ContextDependency,
     points: Points = 1_000,
@@ -108,11 +110,11 @@ def trends(
             "resolution_s": found.bucket_s,
         }
 
-    return json_response(context.answers.get(("trends", asked, points, readings), build))
+    return answered(request, build)
 
 
 @router.get("/summary", response_model=models.SummaryModel, summary="Statistics a channel")
-def summary(asked: FilterDependency, context: ContextDependency) -> Response:
+def summary(request: Request, asked: FilterDependency, context: ContextDependency) -> Response:
     """Count, mean, deviation, extremes, median and trend of each channel."""
 
     def build() -> dict[str, Any]:
@@ -134,11 +136,12 @@ def summary(asked: FilterDependency, context: ContextDependency) -> Response:
             },
         }
 
-    return json_response(context.answers.get(("summary", asked), build))
+    return answered(request, build)
 
 
 @router.get("/alerts", response_model=models.Alerts, summary="Red and yellow readings, and why")
 def alerts(
+    request: Request,
     asked: FilterDependency,
     context: ContextDependency,
     limit: Limit = 100,
@@ -166,22 +169,22 @@ def alerts(
             "truncated": len(listed) > limit or total > len(rows),
         }
 
-    return json_response(context.answers.get(("alerts", asked, limit, level), build))
+    return answered(request, build)
 
 
 @router.get("/rigs", response_model=models.Rigs, summary="Rigs and their channels")
-def rigs(context: ContextDependency) -> Response:
+def rigs(request: Request, context: ContextDependency) -> Response:
     """Every rig that is stored, the configured one first: channels, limits, span of readings."""
 
     def build() -> dict[str, Any]:
         stored = sorted(context.store.rigs(), key=lambda each: each.rig.name != context.rig.name)
         return {"rigs": [_rig(each) for each in stored]}
 
-    return json_response(context.answers.get("rigs", build))
+    return answered(request, build)
 
 
 @router.get("/loads", response_model=models.Loads, summary="The ledger of loads")
-def loads(context: ContextDependency, limit: Limit = 20) -> Response:
+def loads(request: Request, context: ContextDependency, limit: Limit = 20) -> Response:
     """What was loaded, when, and how many rows were accepted and rejected; newest first."""
 
     def build() -> dict[str, Any]:
@@ -189,7 +192,7 @@ def loads(context: ContextDependency, limit: Limit = 20) -> Response:
         rows = context.store.loads(limit)
         return {"loads": [{name: row[name] for name in fields} for row in rows]}
 
-    return json_response(context.answers.get(("loads", limit), build))
+    return answered(request, build)
 
 
 @router.get(
@@ -204,8 +207,8 @@ def health(request: Request, context: ContextDependency) -> Response:
     live: Live = request.app.state.live
     now = {"live_clients": live.clients, "live_messages_dropped": live.dropped}
     try:
-        kept = orjson.loads(context.answers.get("health", lambda: _health(context)))
-        return json_response(to_json({**kept, **now}))
+        kept = orjson.loads(context.answers.get("health", lambda: _health(context)).body)
+        return Response(to_json({**kept, **now}), media_type="application/json")
     except DatabaseError:
         body = {
             "status": "unavailable",

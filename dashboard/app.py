@@ -17,7 +17,8 @@ from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
 from dashboard import api, buckets, exports, live, pages, problems
-from dashboard.answers import Answers, Context
+from dashboard.answers import Context
+from dashboard.kept import Answers, KeptAnswers
 from pipeline import __version__
 from pipeline.errors import SettingsError, SmartSensorError
 from pipeline.retention import apply_retention
@@ -68,6 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.context = context
     app.state.live = live.Live(context)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
+    app.add_middleware(KeptAnswers, answers=context.answers)
     problems.install(app)
     for router in (api.router, buckets.router, exports.router, live.router):
         app.include_router(router)

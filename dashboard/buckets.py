@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from dashboard import models
 from dashboard.answers import (
@@ -13,7 +13,7 @@ from dashboard.answers import (
     ContextDependency,
     Filter,
     FilterDependency,
-    json_response,
+    answered,
     nothing_in,
     question,
 )
@@ -50,6 +50,7 @@ _FIELDS = {
     responses={200: {"content": {"text/csv": {}}}},
 )
 def statistics(
+    request: Request,
     asked: FilterDependency,
     context: ContextDependency,
     bucket: Annotated[Bucket, Query(description="Length of a bucket.")] = "1h",
@@ -70,7 +71,7 @@ def statistics(
             media_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="statistics_{bucket}.csv"'},
         )
-    return json_response(context.answers.get(("statistics", asked, bucket, tz), build))
+    return answered(request, build)
 
 
 def _statistics(asked: Filter, context: Context, bucket: Bucket, tz: str | None) -> dict[str, Any]:

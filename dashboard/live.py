@@ -16,7 +16,8 @@ import anyio
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from dashboard.answers import Context, Filter, to_json
+from dashboard.answers import Context, Filter
+from dashboard.kept import to_json
 from pipeline.errors import NothingFoundError, SmartSensorError
 from pipeline.rig import Rig
 from pipeline.stores.base import Change, Range
@@ -25,7 +26,9 @@ from pipeline.stores.watch import is_other_file
 logger = logging.getLogger(__name__)
 router = APIRouter()
 
-LOOK_INTERVAL_S = 0.2
+# How often is looked for changes: where it can be seen at once, and where a server is asked.
+LOOK_INTERVAL_S = 0.05
+ASK_INTERVAL_S = 0.2
 _PAUSE_S = 2.0
 _QUEUE_LENGTH = 64
 _SEND_TIMEOUT_S = 10.0
@@ -88,10 +91,15 @@ class Live:
     async def watch(self) -> None:
         """Look for changes until cancelled. A database that is away is waited for."""
         while True:
+            interval = ASK_INTERVAL_S
             try:
-                for sequence, message in await run_sync(self._news):
-                    for client in self._clients:
-                        client.offer(sequence, message)
+                seen = self._context.store.version_at_once()
+                if seen is not None:
+                    interval = LOOK_INTERVAL_S
+                if seen is None or seen != self._version:
+                    for sequence, message in await run_sync(self._news):
+                        for client in self._clients:
+                            client.offer(sequence, message)
             except SmartSensorError as error:
                 logger.warning("live updates wait: %s", error)
                 await asyncio.sleep(_PAUSE_S)
@@ -99,7 +107,7 @@ class Live:
                 # An error of ours: were it to end this task, all clients would wait for ever.
                 logger.exception("live updates wait")
                 await asyncio.sleep(_PAUSE_S)
-            await asyncio.sleep(LOOK_INTERVAL_S)
+            await asyncio.sleep(interval)
 
     def snapshot(self, rig: str | None) -> tuple[int, bytes]:
         """The present state as a message, and the sequence number that it includes."""

@@ -289,6 +289,9 @@ class Store(Protocol):
         Cheap enough for every request. Raises DatabaseUnavailable when the database is gone.
         """
 
+    def version_at_once(self) -> int | None:
+        """The same where it is known without waiting for a server, else None."""
+
 
 def span(readings: pl.DataFrame) -> tuple[datetime, datetime, int]:
     """First and last time of a frame, and its number of readings."""

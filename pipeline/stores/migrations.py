@@ -13,6 +13,7 @@ from pipeline.database_errors import shown, translated_errors
 from pipeline.errors import DatabaseError, ForeignTableError, RigError
 from pipeline.rig import Rig
 from pipeline.rollups import channels_among
+from pipeline.stores import postgres_notices
 from pipeline.stores.schema import (
     Schema,
     departed_columns,
@@ -66,6 +67,7 @@ MIGRATIONS: dict[str, Migration] = {
     "0001_tables": _create_tables,
     "0002_departed": _count_what_departed,
     "0003_rollups": _make_rollups,
+    "0004_notices": postgres_notices.install,
 }
 
 

@@ -19,6 +19,7 @@ from pipeline.stores.ledger import GivenWay
 from pipeline.stores.migrations import add_channels, is_current, migrate, missing_columns
 from pipeline.stores.postgres_key import make_complete
 from pipeline.stores.postgres_load import PostgresLoad, upsert
+from pipeline.stores.postgres_notices import Notices
 from pipeline.stores.postgres_rows import take_as_sent
 from pipeline.stores.postgres_upkeep import PostgresUpkeep
 from pipeline.stores.questions import Questions
@@ -44,12 +45,34 @@ class PostgresStore(Questions, PostgresUpkeep):
         self._retry = Retry(settings.database_retry_s)
         self._arrow = arrow.coming_engine(engine.url, **pool_options(settings))
         self._retry(self._migrate)
+        # With no connection to keep there is none to listen on: a pooler may stand in between.
+        self._may_listen = settings.database_pool_size > 0
+        self._notices: Notices | None = None
+        self._version_then: tuple[int, int] | None = None  # what was heard, and the version
 
     def close(self) -> None:
+        if self._notices is not None:
+            self._notices.close()
         self._arrow().dispose()
         self._engine.dispose()
 
+    def version_at_once(self) -> int | None:
+        if self._notices is None and self._may_listen:
+            self._notices = Notices(self._engine.url, self._schema)
+        then = self._version_then
+        return then[1] if then and then[0] == self._heard() else None
+
     def version(self) -> int:
+        heard = self._heard()  # before: what comes meanwhile is asked for again
+        version = self._asked_version()
+        if heard is not None:
+            self._version_then = heard, version
+        return version
+
+    def _heard(self) -> int | None:
+        return self._notices.heard if self._notices else None
+
+    def _asked_version(self) -> int:
         changes, loads = self._schema.changes, self._schema.loads
         # Every commit changes one of these, whatever the order in which commits become visible.
         figures = [

@@ -56,6 +56,8 @@ class SqliteStore(Questions, SqliteUpkeep):
                 self._replaced = False
         return version
 
+    version_at_once = version
+
     def _migrate(self) -> None:
         with self._reading() as connection:
             if is_current(connection, self._schema):

@@ -10,10 +10,10 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
-from dashboard.live import LOOK_INTERVAL_S
+from dashboard.live import ASK_INTERVAL_S
 
 # How long it may take where browsers, servers and other tests share two cores. What it usually
-# takes is said by LOOK_INTERVAL_S.
+# takes is said by ASK_INTERVAL_S.
 SOON_S = 10.0
 Message = dict[str, Any]
 
@@ -46,7 +46,7 @@ def settled(connection: ClientConnection) -> None:
     """All that has been written until now has been told."""
     with suppress(TimeoutError):
         while True:
-            connection.recv(timeout=2 * LOOK_INTERVAL_S)
+            connection.recv(timeout=2 * ASK_INTERVAL_S)
 
 
 def small_socket(url: str) -> socket.socket:

@@ -76,6 +76,9 @@ class Told:
     def version(self) -> int:
         return self.now
 
+    def version_at_once(self) -> int | None:
+        return None
+
     def last_sequence(self) -> int:
         return self.changes[-1].sequence if self.changes else 0
 
@@ -167,6 +170,7 @@ def test_nothing_ends_the_watch(
 ) -> None:
     """Were it to end, every client would wait for ever, and nobody would know."""
     monkeypatch.setattr("dashboard.live.LOOK_INTERVAL_S", 0.001)
+    monkeypatch.setattr("dashboard.live.ASK_INTERVAL_S", 0.001)
     monkeypatch.setattr("dashboard.live._PAUSE_S", 0.001)
     client = live.join()
 

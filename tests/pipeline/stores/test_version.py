@@ -1,6 +1,9 @@
 """The version of a database never shows an earlier value again, whatever is done to it."""
 
+import time
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from pipeline.rig import Rig
 from pipeline.settings import Settings
@@ -57,9 +60,33 @@ def test_it_is_new_when_the_tables_were_made_anew(
         for table in tables(sql, database_url):
             sql(f'DROP TABLE "{table}"')
         if not database_url.startswith("sqlite"):
-            sql("DROP FUNCTION sensor_data_noticed")
+            sql("DROP FUNCTION sensor_data_noticed, sensor_data_gives_notice")
         # Everything is numbered as it was.
         load(CLEAN)
         assert store.last_sequence() == 1
         assert store.version() not in seen
         seen.add(store.version())
+
+
+def test_it_is_known_at_once_until_somebody_commits(store: Store, rig: Rig, load: Load) -> None:
+    """In PostgreSQL notices are heard in a thread; one session alone cannot listen."""
+    load(CLEAN)
+
+    def settled() -> int | None:
+        """What is known at once, as soon as that is the version."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            known = store.version_at_once()
+            if store.version() == known:
+                return known
+            time.sleep(0.01)
+        return None
+
+    before = settled()
+    if before is None:
+        assert store.backend == "timescaledb"
+        pytest.skip("no connection to listen on")
+    LiveWriter(store, rig, "live").write(live(0))
+    after = settled()
+    assert after is not None
+    assert after != before

@@ -1,8 +1,9 @@
 """Answers are built once, kept until the data change, and never served when they are old."""
 
+import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from dashboard import answers as answers_module
-from dashboard.answers import Answers, to_json
+from dashboard import kept as answers_module
+from dashboard.kept import Answers, accepts_gzip, to_json
 from pipeline.errors import DatabaseUnavailable
 from pipeline.stores import Store
 from tests.dashboard import made
@@ -27,6 +28,9 @@ class Versioned:
 
     def version(self) -> int:
         return self.now
+
+    def version_at_once(self) -> int | None:
+        return self.version()
 
 
 class Counted:
@@ -50,31 +54,35 @@ def answers(store: Versioned) -> Answers:
     return Answers(cast("Store", store))
 
 
+def got(answers: Answers, question: str, build: Callable[[], Any]) -> bytes:
+    return answers.get(question, build).body
+
+
 # What is kept
 
 
 def test_the_same_question_is_answered_once(answers: Answers) -> None:
     build = Counted()
-    assert answers.get("how many", build) == answers.get("how many", build) == b'{"built":1}'
+    assert got(answers, "how many", build) == got(answers, "how many", build) == b'{"built":1}'
 
 
 def test_other_questions_have_other_answers(answers: Answers) -> None:
-    assert answers.get("a", lambda: 1) == b"1"
-    assert answers.get("b", lambda: 2) == b"2"
-    assert answers.get("a", lambda: 3) == b"1"
+    assert got(answers, "a", lambda: 1) == b"1"
+    assert got(answers, "b", lambda: 2) == b"2"
+    assert got(answers, "a", lambda: 3) == b"1"
 
 
 def test_after_a_commit_every_answer_is_built_again(store: Versioned, answers: Answers) -> None:
     first, second = Counted(), Counted()
     for _ in range(2):
-        answers.get("first", first)
-        answers.get("second", second)
+        got(answers, "first", first)
+        got(answers, "second", second)
     store.now = 2
-    assert answers.get("first", first) == b'{"built":2}'
-    assert answers.get("second", second) == b'{"built":2}'
+    assert got(answers, "first", first) == b'{"built":2}'
+    assert got(answers, "second", second) == b'{"built":2}'
     # A version that was there before is still another one.
     store.now = 1
-    assert answers.get("first", first) == b'{"built":3}'
+    assert got(answers, "first", first) == b'{"built":3}'
 
 
 def test_an_answer_that_a_commit_overtakes_is_not_kept(store: Versioned, answers: Answers) -> None:
@@ -84,8 +92,8 @@ def test_an_answer_that_a_commit_overtakes_is_not_kept(store: Versioned, answers
         store.now = 2
         return "built while somebody wrote"
 
-    assert answers.get("q", overtaken) == b'"built while somebody wrote"'
-    assert answers.get("q", lambda: "new") == b'"new"'
+    assert got(answers, "q", overtaken) == b'"built while somebody wrote"'
+    assert got(answers, "q", lambda: "new") == b'"new"'
 
 
 def test_an_answer_does_not_follow_one_that_is_newer(store: Versioned, answers: Answers) -> None:
@@ -101,10 +109,10 @@ def test_an_answer_does_not_follow_one_that_is_newer(store: Versioned, answers: 
     asking.start()
     assert started.wait(10)
     store.now = 2
-    assert answers.get("q", lambda: "new") == b'"new"'
+    assert got(answers, "q", lambda: "new") == b'"new"'
     written.set()
     asking.join(10)
-    assert answers.get("q", lambda: "not asked") == b'"new"'
+    assert got(answers, "q", lambda: "not asked") == b'"new"'
 
 
 def test_an_answer_that_fails_is_asked_for_again(answers: Answers) -> None:
@@ -112,35 +120,101 @@ def test_an_answer_that_fails_is_asked_for_again(answers: Answers) -> None:
         raise DatabaseUnavailable("away")
 
     with pytest.raises(DatabaseUnavailable):
-        answers.get("q", fails)
-    assert answers.get("q", lambda: "back") == b'"back"'
+        got(answers, "q", fails)
+    assert got(answers, "q", lambda: "back") == b'"back"'
 
 
 def test_nothing_is_served_from_a_database_that_is_away(
     store: Versioned, answers: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers.get("q", lambda: "kept")
+    got(answers, "q", lambda: "kept")
 
     def away() -> int:
         raise DatabaseUnavailable("away")
 
     monkeypatch.setattr(store, "version", away)
     with pytest.raises(DatabaseUnavailable):
-        answers.get("q", lambda: "built")
+        got(answers, "q", lambda: "built")
 
 
 def test_what_is_kept_is_bounded(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answers that nobody has asked for the longest go first."""
     monkeypatch.setattr(answers_module, "_KEPT_BYTES", 1_000)
     for name in "abc":
-        answers.get(name, lambda: "x" * 300)
-    assert answers.get("a", lambda: "again").startswith(b'"x')
-    answers.get("d", lambda: "x" * 300)
-    assert answers.get("a", lambda: "again").startswith(b'"x')
-    assert answers.get("b", lambda: "again") == b'"again"'
-    answers.get("too large", lambda: "x" * 2_000)
-    assert answers.get("too large", lambda: "again") == b'"again"'
-    assert answers._bytes == sum(map(len, answers._kept.values())) <= 1_000
+        got(answers, name, lambda: "x" * 300)
+    assert got(answers, "a", lambda: "again").startswith(b'"x')
+    got(answers, "d", lambda: "x" * 300)
+    assert got(answers, "a", lambda: "again").startswith(b'"x')
+    assert got(answers, "b", lambda: "again") == b'"again"'
+    got(answers, "too large", lambda: os.urandom(2_000).hex())
+    assert got(answers, "too large", lambda: "again") == b'"again"'
+    assert answers._bytes == sum(len(answer.kept) for answer in answers._kept.values()) <= 1_000
+
+
+def test_what_is_still_right_needs_no_question(store: Versioned, answers: Answers) -> None:
+    assert answers.at_once("q") is None
+    got(answers, "q", lambda: "kept")
+    assert answers.at_once("q") is not None
+    store.now = 2
+    assert answers.at_once("q") is None
+    assert (answers.hits, answers.misses) == (1, 1)
+
+
+# How answers are sent
+
+
+@pytest.mark.parametrize(
+    ("header", "taken"),
+    [
+        ("gzip", True),
+        ("deflate, GZIP;q=0.5, br", True),
+        ("*", True),
+        ("gzip;q=0, *", False),
+        ("gzip; q=0.000", False),
+        ("br, *;q=0", False),
+        ("identity", False),
+        ("", False),
+    ],
+)
+def test_gzip_is_sent_to_those_who_take_it(header: str, taken: bool) -> None:
+    assert accepts_gzip(header) is taken
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_an_answer_that_somebody_has_is_not_sent_again(written: Asked, encoding: str) -> None:
+    for path in PATHS[:-1]:
+        first = written.client.get(path, headers={"Accept-Encoding": encoding})
+        etag = first.headers["ETag"]
+        assert first.headers["Cache-Control"] == "no-cache"
+        assert first.headers["Vary"] == "Accept-Encoding"
+        for known in (etag, f'"other", W/{etag}', "*"):
+            headers = {"Accept-Encoding": encoding, "If-None-Match": known}
+            again = written.client.get(path, headers=headers)
+            assert (again.status_code, again.content) == (304, b"")
+            assert again.headers["ETag"] == etag
+        other = written.client.get(path, headers={"If-None-Match": '"other"'})
+        assert other.json() == first.json()
+
+
+def test_compressed_and_plain_are_the_same_and_have_their_own_etags(written: Asked) -> None:
+    plain, zipped = (
+        written.client.get("/api/trends", headers={"Accept-Encoding": encoding})
+        for encoding in ("identity", "gzip")
+    )
+    assert "Content-Encoding" not in plain.headers
+    assert zipped.headers["Content-Encoding"] == "gzip"
+    assert plain.content == zipped.content  # httpx has decompressed it
+    assert int(plain.headers["Content-Length"]) > int(zipped.headers["Content-Length"])
+    assert plain.headers["ETag"] != zipped.headers["ETag"]
+
+
+def test_a_new_reading_is_a_new_etag(written: Asked) -> None:
+    before = written.client.get("/api/kpis").headers["ETag"]
+    with made.live_writer(written.database) as writer:
+        writer.write(made.live_rows(made.START + timedelta(minutes=5, seconds=1), [50.0]))
+    after = written.client.get("/api/kpis", headers={"If-None-Match": before})
+    assert after.status_code == 200
+    assert after.headers["ETag"] != before
 
 
 # How answers are written
