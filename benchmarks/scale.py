@@ -259,13 +259,21 @@ def print_times(name: str, seconds: list[float]) -> None:
 
 def print_sizes(found: Any, records: int) -> None:
     """How much of the database the roll-ups are, by their number of bytes a row."""
-    engine = sa.create_engine(found.url)
+    engine = sa.create_engine(found.url, poolclass=sa.NullPool)
     with engine.connect() as connection:
         rows = connection.scalar(sa.text(f"SELECT count(*) FROM {TABLE}_rollups")) or 0  # noqa: S608
         if engine.dialect.name != "sqlite":
-            size = sa.text("SELECT pg_total_relation_size(CAST(:name AS regclass))")
+            whole = "hypertable_size" if found.kind == "timescale" else "pg_total_relation_size"
             sizes = [
-                connection.scalar(size, {"name": name}) or 0 for name in (TABLE, f"{TABLE}_rollups")
+                connection.scalar(
+                    sa.text(f"SELECT {size}(CAST(:name AS regclass))"),
+                    {"name": name},
+                )
+                or 0
+                for size, name in (
+                    (whole, TABLE),
+                    ("pg_total_relation_size", f"{TABLE}_rollups"),
+                )
             ]
             share = f"{sizes[1] / sizes[0]:.1%} of the bytes of the readings"
         else:
