@@ -148,8 +148,13 @@ class Live:
         # Somebody else's write leaves no change; too many are one; without rows readings went.
         tellable = changes and len(changes) <= _MOST_CHANGES
         tellable = tellable and all(each.rig in rigs and each.rows for each in changes)
-        if not tellable or is_other_file(version, self._version):
+        another = is_other_file(version, self._version)
+        if not tellable or another:
             sequence = store.last_sequence()
+            if not changes and not another:
+                # What has come since we looked is told by itself: a source begins with a commit
+                # that changes only the ledger.
+                sequence = min(sequence, self._sequence)
             refresh = {"type": "refresh", "sequence": sequence, "dropped": 0}
             news = [(sequence, to_json(refresh))]
         else:

@@ -91,5 +91,6 @@ class Notices:
         while not self._closed.is_set():
             for _ in connection.notifies(timeout=_SILENCE_S, stop_after=1):
                 pass
-            self._counts += 1
             connection.execute("SELECT 1")
+            # Last: a notice that came meanwhile may have been read with the answer.
+            self._counts += 1

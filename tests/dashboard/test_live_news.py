@@ -129,6 +129,24 @@ def test_a_commit_without_a_change_is_a_refresh(told: Told, live: Live) -> None:
     assert news_of(live) == [{"type": "refresh", "sequence": 0, "dropped": 0}]
 
 
+def test_a_change_that_comes_during_a_refresh_is_told_by_itself(
+    told: Told, live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source begins: its first commit is in the ledger only, the second is seldom far."""
+    told.now += 1
+    looked = told.changes_after
+
+    def then_committed(sequence: int, limit: int) -> list[Change]:
+        found = looked(sequence, limit)
+        told.commit()
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(told, "changes_after", then_committed)
+        assert news_of(live) == [{"type": "refresh", "sequence": 0, "dropped": 0}]
+    assert [message["type"] for message in news_of(live)] == ["change"]
+
+
 def test_many_changes_at_once_are_one_refresh(told: Told, live: Live) -> None:
     for _ in range(32):
         told.commit()
