@@ -10,11 +10,7 @@ import { pictureOf } from "./picture.js";
 import { wholeRange } from "./range.js";
 import { formatRange, toIso, zoneAbbreviation } from "./times.js";
 
-const FORMATS = [
-  ["csv", "CSV"],
-  ["parquet", "Parquet"],
-  ["json", "JSON"],
-];
+const FORMATS = [["csv", "CSV"]];
 
 /**
  * @typedef {object} Exported
@@ -109,8 +105,16 @@ function links(place, query, what) {
  * @param {readonly string[]} parts
  */
 export function fileName(parts) {
-  const text = parts.map((part) => part.replaceAll(/[:.]/g, "")).join("_");
+  const text = parts.map(compact).join("_");
   return text.replaceAll(/[^A-Za-z0-9._-]+/g, "-").replace(/^[-.]+|[-.]+$/g, "") || "readings";
+}
+
+/**
+ * `20250713T060000Z` of a time, anything else as it is.
+ * @param {string} part
+ */
+function compact(part) {
+  return /^\d{4}-\d\d-\d\dT/.test(part) ? part.replace(/\.\d+/, "").replaceAll(/[-:]/g, "") : part;
 }
 
 /**
