@@ -9,7 +9,7 @@ PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run serve test check format lint types imports format-check locks-check lock upgrade \
+.PHONY: help setup run serve test check format lint types imports javascript format-check locks-check lock upgrade \
     charts coverage bench demo build clean
 
 help: ## List all targets
@@ -30,11 +30,12 @@ test: $(READY) ## Run all tests, then those about time once more in another time
 	$(PYTEST) $(PARALLEL) $(ARGS)
 	TZ=America/New_York $(PYTEST) -m timezone
 
-check: format-check lint types imports locks-check ## All checks of the code, in this order
+check: format-check lint types imports javascript locks-check ## All checks of the code, in this order
 
-format: $(READY) ## Format the code and sort out what ruff can fix by itself
+format: $(READY) ## Format the code and sort out what ruff and Biome can fix by themselves
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+	$(BIN)/python -m tools.javascript --write
 
 format-check: $(READY) ## Is the code formatted?
 	$(BIN)/ruff format --check
@@ -47,6 +48,9 @@ types: $(READY) ## mypy --strict
 
 imports: $(READY) ## Does every import go in the one direction?
 	$(BIN)/lint-imports --no-logo
+
+javascript: $(READY) ## Types, lint and format of the dashboard's JavaScript and CSS
+	$(BIN)/python -m tools.javascript
 
 locks-check: $(READY) ## Do the pinned requirements fit pyproject.toml?
 	$(BIN)/python -m tools.lock --check

@@ -3,11 +3,13 @@
  */
 
 import { chartConfig, setColours, setData, setView } from "./chart-config.js";
+import { ChartTools } from "./chart-tools.js";
+import { colour } from "./colours.js";
 import { element, fill, setText } from "./dom.js";
 import { limitsText } from "./explain.js";
 import { formatCount, formatDuration, formatNumber, formatValue, unitSymbol } from "./format.js";
 import { ReadingTable } from "./reading-table.js";
-import { indicesWithin, nearestWithin, restarts } from "./series.js";
+import { extremes, indicesWithin, nearestWithin, restarts } from "./series.js";
 import { formatClock, formatInstant, rangePrecision } from "./times.js";
 import { describe } from "./tooltip.js";
 
@@ -23,10 +25,15 @@ export class ChartCard {
    * @param {Channel} channel
    * @param {string} look class with the channel's colour
    * @param {(axis: any) => void} fitWidth
+   * @param {{hide: () => void, fix: () => void}} wishes
    */
-  constructor(channel, look, fitWidth) {
+  constructor(channel, look, fitWidth, wishes) {
     this.channel = channel;
     this.look = look;
+    this.fixed = false;
+    /** @type {{low: number, high: number} | null} */
+    this.recorded = null;
+    this.tools = new ChartTools(channel.label, wishes);
     this.decimals = { measured: 0, shown: 0, mean: 0 };
     this.counted = { red: 0, yellow: 0 };
     /** @type {Picture | null} */
@@ -68,6 +75,7 @@ export class ChartCard {
         this.about,
         this.latest,
       ),
+      this.tools.node,
       this.plot,
       this.table.node,
     );
@@ -91,6 +99,46 @@ export class ChartCard {
     return chart;
   }
 
+  /** @returns {import("./picture.js").PicturedChart} */
+  get pictured() {
+    return {
+      canvas: this.chart.canvas,
+      label: this.channel.label,
+      about: this.about.textContent ?? "",
+      latest: this.latest.textContent ?? "",
+      colour: colour(`--${this.look}`),
+    };
+  }
+
+  get hidden() {
+    return this.node.hidden;
+  }
+
+  /**
+   * @param {boolean} hidden
+   * @param {boolean} fixed
+   */
+  arrange(hidden, fixed) {
+    this.node.hidden = hidden;
+    this.fixed = fixed;
+    this.tools.show(fixed);
+  }
+
+  /** How far the channel reaches in the whole record. @param {Trend} record */
+  learn(record) {
+    this.recorded = extremes(record.channels.get(this.channel.name)?.values ?? []);
+  }
+
+  /** What a fixed scale always reaches: the whole record, and the limits. */
+  get #span() {
+    if (!this.fixed || !this.recorded) return null;
+    const { low, high } = this.channel.limits;
+    return {
+      low: Math.min(this.recorded.low, low ?? Infinity),
+      high: Math.max(this.recorded.high, high ?? -Infinity),
+    };
+  }
+
   get series() {
     return this.picture?.trend.channels.get(this.channel.name) ?? null;
   }
@@ -101,7 +149,7 @@ export class ChartCard {
     const { series } = this;
     if (this.chart && series) {
       setView(this.chart, picture.view, picture.zone);
-      setData(this.chart, this.channel, picture.trend, series);
+      setData(this.chart, this.channel, picture.trend, series, this.#span);
       this.chart.update();
     }
     this.table.update({ ...picture, channel: this.channel, decimals: this.decimals.measured });
@@ -149,6 +197,7 @@ export class ChartCard {
       resolutionText(trend),
       this.#unmarked(),
       limitsText(this.channel),
+      this.fixed ? "fixed scale" : null,
       this.#restarted(),
     ];
     setText(this.about, parts.filter(Boolean).join(" · "));

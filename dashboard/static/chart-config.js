@@ -3,8 +3,10 @@
  * line across a null; marks for red and yellow readings are data sets of their own.
  */
 
+import { bandsPlugin, envelopePlugin } from "./chart-bands.js";
 import { beyondPlugin, font, gapsPlugin } from "./chart-plugins.js";
 import { colour, faded } from "./colours.js";
+import { envelope } from "./envelope.js";
 import { decimalsOf, formatExact, formatNumber } from "./format.js";
 import { extremes, isolated } from "./series.js";
 import { timeTicks, valueAxis } from "./ticks.js";
@@ -31,7 +33,7 @@ export function chartConfig(channel, fitWidth) {
   return {
     type: "line",
     data: { datasets: [lineSet(channel), loneSet(), ...MARKS.map(markSet)] },
-    plugins: [gapsPlugin, beyondPlugin],
+    plugins: [bandsPlugin, envelopePlugin, gapsPlugin, beyondPlugin],
     options: {
       animation: false,
       responsive: true,
@@ -46,6 +48,8 @@ export function chartConfig(channel, fitWidth) {
         annotation: { annotations: {} },
         gaps: { bands: [], labelled: true },
         beyond: { limits: channel.limits },
+        bands: { limits: channel.limits, valid: channel.valid_range },
+        envelope: { runs: [] },
       },
       scales: { x: timeAxis(), y: valueScale(fitWidth) },
     },
@@ -149,8 +153,9 @@ function valueScale(fitWidth) {
  * @param {Channel} channel
  * @param {Trend} trend
  * @param {Series} series
+ * @param {{low: number, high: number} | null} fixed values that the scale always reaches
  */
-export function setData(chart, channel, trend, series) {
+export function setData(chart, channel, trend, series, fixed) {
   const [line, alone, ...marks] = chart.data.datasets;
   const { min, max } = chart.options.scales.x;
   const points = series.times.map((x, at) => ({ x, y: series.values[at] }));
@@ -166,7 +171,9 @@ export function setData(chart, channel, trend, series) {
     set.borderWidth = set.pointRadius < 3 ? 0 : 1;
   });
   chart.options.plugins.gaps.bands = trend.gaps;
-  setValueAxis(chart, channel, series);
+  const bucket = trend.downsampled ? (trend.resolution ?? 0) * 1000 : 0;
+  chart.options.plugins.envelope.runs = bucket ? envelope(series, bucket) : [];
+  setValueAxis(chart, channel, series, fixed);
 }
 
 /**
@@ -185,9 +192,14 @@ function radiusOf({ level, radius }, count) {
  * @param {any} chart
  * @param {Channel} channel
  * @param {Series} series
+ * @param {{low: number, high: number} | null} fixed
  */
-function setValueAxis(chart, channel, series) {
-  const found = extremes(series.values) ?? { low: 0, high: 1 };
+function setValueAxis(chart, channel, series, fixed) {
+  const own = extremes(series.values) ?? fixed ?? { low: 0, high: 1 };
+  const found = {
+    low: Math.min(own.low, fixed?.low ?? Infinity),
+    high: Math.max(own.high, fixed?.high ?? -Infinity),
+  };
   const count = Math.max(2, Math.round((chart.height || 200) / 48));
   const axis = valueAxis(
     found.low,

@@ -11,13 +11,30 @@ import { formatDuration, formatExact } from "./format.js";
  * @returns {CanvasPattern | string}
  */
 export function hatching(context) {
-  const size = 8;
   const scale = window.devicePixelRatio || 1;
+  const pattern = context.createPattern(hatchTile(colour("--hatch"), scale), "repeat");
+  if (!pattern) return colour("--line");
+  pattern.setTransform(new DOMMatrix().scale(1 / scale));
+  return pattern;
+}
+
+/** @type {{look: string, tile: HTMLCanvasElement} | null} */
+let hatch = null;
+
+/**
+ * @param {string} stroke
+ * @param {number} scale device pixels a CSS pixel
+ * @returns {HTMLCanvasElement}
+ */
+function hatchTile(stroke, scale) {
+  const look = `${stroke} ${scale}`;
+  if (hatch?.look === look) return hatch.tile;
+  const size = 8;
   const tile = document.createElement("canvas");
   tile.width = tile.height = size * scale;
   const pen = /** @type {CanvasRenderingContext2D} */ (tile.getContext("2d"));
   pen.scale(scale, scale);
-  pen.strokeStyle = colour("--hatch");
+  pen.strokeStyle = stroke;
   pen.lineWidth = 1;
   pen.beginPath();
   for (const offset of [-size, 0, size]) {
@@ -25,10 +42,8 @@ export function hatching(context) {
     pen.lineTo(offset + size + 1, -1);
   }
   pen.stroke();
-  const pattern = context.createPattern(tile, "repeat");
-  if (!pattern) return colour("--line");
-  pattern.setTransform(new DOMMatrix().scale(1 / scale));
-  return pattern;
+  hatch = { look, tile };
+  return tile;
 }
 
 /** Silences as bands; `chart.options.plugins.gaps.bands` holds them. */
@@ -126,7 +141,10 @@ function note(context, right, middle, text, direction) {
   context.fill();
 }
 
+let family = "";
+
 /** @param {number} size */
 export function font(size) {
-  return `${size}px ${getComputedStyle(document.body).fontFamily}`;
+  family ||= getComputedStyle(document.body).fontFamily;
+  return `${size}px ${family}`;
 }

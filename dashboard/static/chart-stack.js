@@ -18,6 +18,8 @@ import { Tooltip } from "./tooltip.js";
  * @property {(range: Range) => void} show a range, for good
  * @property {(range: Range) => void} slide to a range, with more to come
  * @property {() => void} reset
+ * @property {(name: string) => void} hide
+ * @property {(name: string) => void} fix the scale, or let it follow the readings again
  * @property {() => Extent | null} extent
  */
 
@@ -47,6 +49,11 @@ export class ChartStack {
     );
   }
 
+  /** The charts that are shown, as they are, with their headings. */
+  get pictured() {
+    return this.shown.filter((card) => card.chart).map((card) => card.pictured);
+  }
+
   /** @param {readonly import("./explain.js").Channel[]} channels */
   build(channels) {
     for (const card of this.cards.values()) card.destroy();
@@ -54,16 +61,33 @@ export class ChartStack {
     this.place.replaceChildren();
     this.picture = null;
     this.axisWidth = 0;
-    const gauges = channels.filter(({ kind }) => kind === "gauge").length;
-    this.place.dataset.gauges = String(gauges);
     const looks = seriesClasses(channels);
     for (const channel of channels) {
       const look = looks.get(channel.name) ?? "series-1";
-      const card = new ChartCard(channel, look, (axis) => this.#fitWidth(axis));
+      const card = new ChartCard(channel, look, (axis) => this.#fitWidth(axis), {
+        hide: () => this.wishes.hide(channel.name),
+        fix: () => this.wishes.fix(channel.name),
+      });
       this.cards.set(channel.name, card);
       this.place.append(card.node);
       if (card.chart) this.#attend(card);
     }
+  }
+
+  /** The cards that are shown. */
+  get shown() {
+    return [...this.cards.values()].filter((card) => !card.hidden);
+  }
+
+  /**
+   * @param {readonly string[]} hidden
+   * @param {readonly string[]} fixed
+   */
+  arrange(hidden, fixed) {
+    for (const [name, card] of this.cards)
+      card.arrange(hidden.includes(name), fixed.includes(name));
+    const gauges = this.shown.filter(({ channel }) => channel.kind === "gauge").length;
+    this.place.dataset.gauges = String(gauges);
   }
 
   /**
@@ -72,6 +96,7 @@ export class ChartStack {
    */
   learn(trend) {
     for (const [name, card] of this.cards) {
+      card.learn(trend);
       const found = channelDecimals(trend.channels.get(name)?.values ?? []);
       card.decimals = {
         measured: Math.max(card.decimals.measured, found.measured),
@@ -90,10 +115,10 @@ export class ChartStack {
   update(picture) {
     this.picture = picture;
     this.widest = 0;
-    for (const card of this.cards.values()) card.update(picture);
+    for (const card of this.shown) card.update(picture);
     if (this.widest !== this.axisWidth) {
       this.axisWidth = this.widest;
-      for (const card of this.cards.values()) card.chart?.update("none");
+      for (const card of this.shown) card.chart?.update("none");
     }
     if (this.instant !== null) this.pointTo(this.instant, null);
   }
@@ -108,7 +133,7 @@ export class ChartStack {
   moveTo(view) {
     if (!this.picture) return;
     this.picture = { ...this.picture, view };
-    for (const card of this.cards.values()) card.moveTo(view);
+    for (const card of this.shown) card.moveTo(view);
     if (this.instant !== null) this.pointTo(this.instant, null);
   }
 
@@ -128,7 +153,7 @@ export class ChartStack {
       this.leave();
       return;
     }
-    for (const card of this.cards.values()) {
+    for (const card of this.shown) {
       const at = card.pointTo(instant);
       const found = card === source && at ? card.pointAt(instant) : null;
       if (!at || !found || !this.picture) continue;
@@ -254,6 +279,8 @@ export class ChartStack {
     else if (event.key === "+" || event.key === "=") this.#zoom(middle, 0.5);
     else if (event.key === "-") this.#zoom(middle, 2);
     else if (event.key === "Enter") this.#zoom(middle, 0.25);
+    else if (event.key === "f") this.wishes.fix(card.channel.name);
+    else if (event.key === "h") this.wishes.hide(card.channel.name);
     else return;
     event.preventDefault();
     event.stopPropagation();

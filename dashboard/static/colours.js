@@ -19,14 +19,27 @@ export function seriesClasses(channels) {
   return classes;
 }
 
+/** Looked up once a theme: to ask for a computed style in every frame costs more than the drawing.
+ * @type {Map<string, string>} */
+const known = new Map();
+
 /**
  * @param {string} property such as `--red`, in the theme that is on now
  * @returns {string}
  */
 export function colour(property) {
+  const kept = known.get(property);
+  if (kept !== undefined) return kept;
   const probe = byId("colour-probe");
   probe.style.color = `var(${property})`;
-  return getComputedStyle(probe).color;
+  const found = getComputedStyle(probe).color;
+  known.set(property, found);
+  return found;
+}
+
+/** Another theme is on. */
+export function forgetColours() {
+  known.clear();
 }
 
 /**

@@ -7,11 +7,13 @@ import { byId } from "./dom.js";
 import { zoneOf } from "./header.js";
 import { Incoming } from "./incoming.js";
 import { Loader } from "./loader.js";
+import { Navigation } from "./navigation.js";
 import { baseRange, fitted, select, shownRange, withContext, zoomed } from "./range.js";
 import { Screen } from "./screen.js";
+import { worstWithin } from "./series.js";
 import * as status from "./status.js";
 import { parseTime } from "./times.js";
-import { readQuery, writeQuery } from "./url.js";
+import { readQuery } from "./url.js";
 
 const SLIDE_MS = 250;
 const SLIDE_ENDS_MS = 900;
@@ -28,7 +30,7 @@ export class Dashboard {
   /** @param {string} version */
   constructor(version) {
     this.version = version;
-    this.page = readQuery(location.search);
+    this.navigation = new Navigation();
     /** @type {any[]} */
     this.rigs = [];
     /** @type {any} */
@@ -45,7 +47,11 @@ export class Dashboard {
     this.record = null;
     /** @type {string | null} */
     this.backend = null;
+    /** @type {import("./live.js").Connection} */
     this.connection = "connecting";
+    this.paused = false;
+    /** The newest reading that is known of: while paused it is not shown yet. @type {number | null} */
+    this.newest = null;
     this.slidUntil = 0;
     /** @type {{channel: string, range: Range} | null} */
     this.pinned = null;
@@ -80,6 +86,10 @@ export class Dashboard {
   }
 
   // What is chosen
+
+  get page() {
+    return this.navigation.page;
+  }
 
   get zone() {
     return zoneOf(this.page.zone, this.rig?.time_zone ?? "UTC");
@@ -151,7 +161,7 @@ export class Dashboard {
     if (!rig || rig === this.rig) return;
     const { base } = this.page;
     const kept = base.kind === "last" || base.kind === "all" ? base : readQuery("").base;
-    this.#go({ ...this.page, rig: name, base: kept, zoom: null }, "push");
+    this.#go({ ...this.page, rig: name, base: kept, zoom: null, hidden: [], fixed: [] }, "push");
     this.#useRig(rig);
     this.onRig(name);
     this.loadView();
@@ -170,13 +180,34 @@ export class Dashboard {
 
   /** The browser went back or forward. */
   restore() {
-    this.page = readQuery(location.search);
+    this.navigation.read();
     const rig = this.rigs.find(({ name }) => name === this.page.rig) ?? this.rigs[0];
     if (rig && rig !== this.rig) {
       this.#useRig(rig);
       this.onRig(rig.name);
     }
+    this.screen.arrange();
     this.loadView();
+  }
+
+  /**
+   * Into a list of the address, or out of it: a channel that is hidden, or whose scale is fixed.
+   * @param {"hidden" | "fixed"} list
+   * @param {string} name
+   */
+  toggle(list, name) {
+    const names = this.page[list];
+    const next = names.includes(name) ? names.filter((each) => each !== name) : [...names, name];
+    this.#go({ ...this.page, [list]: next }, "push");
+    this.screen.arrange();
+  }
+
+  /** New readings wait while the page is paused; then all of them come at once. */
+  togglePause() {
+    this.paused = !this.paused;
+    this.incoming.waiting = 0;
+    this.screen.connection();
+    if (!this.paused) this.refresh();
   }
 
   /**
@@ -184,13 +215,8 @@ export class Dashboard {
    * @param {"push" | "replace"} how
    */
   #go(page, how) {
-    this.page = {
-      ...page,
-      rig: this.rigs.length > 1 ? (page.rig ?? this.rig?.name ?? null) : page.rig,
-    };
-    const url = location.pathname + writeQuery(this.page);
-    if (how === "push") history.pushState(null, "", url);
-    else history.replaceState(null, "", url);
+    const rig = this.rigs.length > 1 ? (page.rig ?? this.rig?.name ?? null) : page.rig;
+    this.navigation.go({ ...page, rig }, how);
     this.screen.window();
   }
 
@@ -229,6 +255,7 @@ export class Dashboard {
       interval: rig.interval_s,
       zone: rig.time_zone,
     };
+    this.newest = this.extent.last;
     if (!same) {
       this.kpis = this.alerts = this.trend = this.record = null;
       this.screen.build(rig);
@@ -327,20 +354,7 @@ export class Dashboard {
     this.pinned = null;
     const series = pinned && trend?.channels.get(pinned.channel);
     if (!pinned || !series) return;
-    let worst = null;
-    let farthest = -1;
-    series.times.forEach((time, at) => {
-      const z = Math.abs(series.zscores[at] ?? 0);
-      if (
-        time < pinned.range.start ||
-        time > pinned.range.end ||
-        series.values[at] === null ||
-        z <= farthest
-      )
-        return;
-      farthest = z;
-      worst = time;
-    });
+    const worst = worstWithin(series, pinned.range);
     if (worst !== null) this.screen.charts.pin(pinned.channel, worst);
   }
 
@@ -349,6 +363,7 @@ export class Dashboard {
   /** @param {import("./live.js").Connection} connection */
   setConnection(connection) {
     this.connection = connection;
+    this.screen.connection();
     this.screen.foot();
   }
 
@@ -370,6 +385,7 @@ export class Dashboard {
       first: Math.min(first, range.start),
       last: Math.max(last, range.end),
     };
+    this.newest = this.extent.last;
     this.rig.total_records += rows;
   }
 

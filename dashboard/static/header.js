@@ -2,6 +2,7 @@
  * Rig selector and zone switch.
  */
 
+import { seriesClasses } from "./colours.js";
 import { byId, element, fill } from "./dom.js";
 import { isZone } from "./times.js";
 
@@ -84,4 +85,33 @@ export function showZones(choice, rigZone) {
 function zoneText(zone, whose) {
   const name = zone.replaceAll("_", " ");
   return whose ? `${name} · ${whose}` : name;
+}
+
+/**
+ * The channels that are hidden, each a button that brings it back.
+ * @param {readonly import("./explain.js").Channel[]} channels
+ * @param {readonly string[]} hidden
+ * @param {(name: string) => void} show
+ */
+export function showHidden(channels, hidden, show) {
+  const place = byId("hidden-channels");
+  const found = channels.filter(({ name }) => hidden.includes(name));
+  const looks = seriesClasses(channels);
+  place.hidden = found.length === 0;
+  fill(
+    place,
+    element("span", { class: "muted" }, "Hidden:"),
+    ...found.map(({ name, label }) =>
+      element(
+        "button",
+        {
+          type: "button",
+          class: `chip ${looks.get(name)}`,
+          "aria-label": `Show ${label}`,
+          onclick: () => show(name),
+        },
+        label,
+      ),
+    ),
+  );
 }

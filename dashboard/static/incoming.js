@@ -20,6 +20,8 @@ export class Incoming {
     this.dashboard = dashboard;
     this.announcer = new Announcer(byId("announcer"));
     this.appended = 0;
+    /** Readings that came while the page was paused. */
+    this.waiting = 0;
     /** @type {number | null} */
     this.sequence = null;
     this.drawing = false;
@@ -36,9 +38,23 @@ export class Incoming {
     this.sequence = message.sequence ?? sequence;
     const missed =
       sequence !== null && message.type === "snapshot" && message.sequence !== sequence;
-    if (message.type === "refresh" || missed) this.refreshSoon();
+    if (this.dashboard.paused) this.#wait(message);
+    else if (message.type === "refresh" || missed) this.refreshSoon();
     else if (message.type === "change") this.#change(message);
     else if (message.type === "snapshot" && this.#isBehind(message)) this.refreshSoon();
+  }
+
+  /** The page is paused: counted, and said where it is red. @param {any} message */
+  #wait(message) {
+    const { rig, screen } = this.dashboard;
+    if (message.type !== "change" || message.rig !== rig?.name) return;
+    this.waiting += message.rows;
+    this.dashboard.newest = Math.max(
+      this.dashboard.newest ?? -Infinity,
+      parseTime(message.last_timestamp),
+    );
+    this.#announce(message);
+    screen.connection();
   }
 
   /** @param {any} snapshot */

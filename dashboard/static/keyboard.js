@@ -12,6 +12,8 @@ const CHART_KEYS = [
   { keys: ["Home", "End"], does: "First, last reading" },
   { keys: ["+", "-"], does: "Zoom in, out" },
   { keys: ["Enter"], does: "Zoom in on the reading" },
+  { keys: ["f"], does: "Fixed scale, or by the readings" },
+  { keys: ["h"], does: "Hide the channel" },
 ];
 
 const MOUSE = [

@@ -38,7 +38,7 @@ export class Loader {
   async rigs() {
     const asked = this.#rigs.run((signal) => getJson("/api/rigs", signal));
     const answer = await this.progress.of(asked);
-    return answer && answer.rigs;
+    return answer?.rigs ?? null;
   }
 
   /**
@@ -56,7 +56,7 @@ export class Loader {
     const asked = this.#view.run(async (signal) => {
       if (!overlaps(shown, wholeRange(extent))) return { kpis: null, trend: null, alerts: null };
       const [kpis, trend, alerts] = await Promise.all([
-        orNothing(getJson(address("/api/kpis", query), signal)),
+        orNothing(getJson(address("/api/kpis", compared(query)), signal)),
         orNothing(
           getJson(address("/api/trends", trendQuery(rig, selection, shown, extent)), signal),
         ),
@@ -81,7 +81,9 @@ export class Loader {
   figures(rig, selection, shown, base, redOnly) {
     return this.#figures.run(async (signal) => {
       const [kpis, alerts] = await Promise.all([
-        orNothing(getJson(address("/api/kpis", rangeQuery(rig, selection, shown)), signal)),
+        orNothing(
+          getJson(address("/api/kpis", compared(rangeQuery(rig, selection, shown))), signal),
+        ),
         orNothing(
           getJson(address("/api/alerts", alertQuery(rig, selection, base, redOnly)), signal),
         ),
@@ -114,13 +116,21 @@ export class Loader {
     const answer = await this.#loads.run((signal) =>
       getJson(address("/api/loads", { rig }), signal),
     );
-    return answer && answer.loads;
+    return answer?.loads ?? null;
   }
 
   /** @returns {Promise<any>} */
   health() {
     return getJson("/api/health");
   }
+}
+
+/**
+ * Key figures beside those of the range before.
+ * @param {Record<string, string>} query
+ */
+function compared(query) {
+  return { ...query, compare: "previous" };
 }
 
 /**

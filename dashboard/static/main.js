@@ -7,7 +7,6 @@ import { byId } from "./dom.js";
 import { Keyboard } from "./keyboard.js";
 import { LiveFeed } from "./live.js";
 import { themeSwitch } from "./preferences.js";
-import { showConnection } from "./status.js";
 
 const settings = document.body.dataset;
 const dashboard = new Dashboard(settings.version ?? "");
@@ -15,11 +14,8 @@ const dashboard = new Dashboard(settings.version ?? "");
 const feed = new LiveFeed(
   {
     onMessage: (message) => dashboard.receive(message),
-    onState: (connection) => {
-      showConnection(connection);
-      dashboard.setConnection(connection);
-    },
-    onPoll: () => dashboard.refresh(),
+    onState: (connection) => dashboard.setConnection(connection),
+    onPoll: () => dashboard.paused || dashboard.refresh(),
   },
   Math.max(1, Number(settings.refreshInterval) || 30),
 );
@@ -32,23 +28,24 @@ rig.addEventListener("change", () => dashboard.chooseRig(rig.value));
 zone.addEventListener("change", () =>
   dashboard.chooseZone(/** @type {import("./url.js").ZoneChoice} */ (zone.value)),
 );
+byId("pause").addEventListener("click", () => dashboard.togglePause());
 byId("retry").addEventListener("click", () => dashboard.refresh());
 window.addEventListener("popstate", () => dashboard.restore());
 dashboard.onRig = (name) => feed.connect(name);
 
 const { timeBar, rail } = dashboard.screen;
 /** @type {Record<string, string>} */
-const quickKeys = { 1: "1h", 2: "12h", 3: "24h", 4: "all" };
+const quickKeys = { 1: "15min", 2: "1h", 3: "6h", 4: "24h", 5: "7d", 6: "all" };
 /** @type {Record<string, string>} */
 const tabKeys = { a: "alerts", q: "quality", l: "loads" };
 
 new Keyboard([
   {
-    keys: ["1", "2", "3"],
-    does: "Last 1, 12, 24 hours",
+    keys: ["1", "2", "3", "4", "5"],
+    does: "Last 15 min, 1 h, 6 h, 24 h, 7 d",
     run: (key) => timeBar.quick(quickKeys[key]),
   },
-  { keys: ["4"], does: "Everything", run: (key) => timeBar.quick(quickKeys[key]) },
+  { keys: ["6"], does: "Everything", run: (key) => timeBar.quick(quickKeys[key]) },
   {
     keys: ["[", "]"],
     does: "One window back, forward",
@@ -58,6 +55,8 @@ new Keyboard([
   { keys: ["+", "-"], does: "Zoom in, out", run: (key) => dashboard.zoom(key === "+" ? 0.5 : 2) },
   { keys: ["Esc"], does: "Back to the whole range", run: () => dashboard.reset() },
   { keys: ["d"], does: "Choose a day or times", run: () => timeBar.open() },
+  { keys: ["p"], does: "Pause, resume", run: () => dashboard.togglePause() },
+  { keys: ["e"], does: "Export", run: () => dashboard.screen.exports.open() },
   { keys: ["a", "q", "l"], does: "Alerts, quality, loads", run: (key) => rail.open(tabKeys[key]) },
   { keys: ["z"], does: "Next time zone", run: () => dashboard.nextZone() },
   { keys: ["t"], does: "Next theme", run: nextTheme },

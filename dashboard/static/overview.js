@@ -5,8 +5,9 @@
 import { hatching } from "./chart-plugins.js";
 import { colour, faded } from "./colours.js";
 import { byId, setText } from "./dom.js";
+import { polylines } from "./polylines.js";
 import { fitted, moved, overlaps, wholeRange } from "./range.js";
-import { extremes, polylines } from "./series.js";
+import { extremes } from "./series.js";
 import { formatInstant, formatRange } from "./times.js";
 
 const PADDING = { top: 8, bottom: 22 };

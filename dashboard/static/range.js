@@ -15,18 +15,52 @@ import { dayRange } from "./times.js";
  * @typedef {{first: number, last: number, interval: number | null, zone: string}} Extent
  */
 
-const HOUR_S = 3600;
+const MINUTE_S = 60;
+const HOUR_S = 60 * MINUTE_S;
+const DAY_S = 24 * HOUR_S;
 
 /** @type {Base} */
-export const FIRST_VIEW = Object.freeze({ kind: "last", seconds: 12 * HOUR_S });
+export const FIRST_VIEW = Object.freeze({ kind: "last", seconds: DAY_S });
 
 /** The ranges that have a button, in order. @type {readonly {key: string, base: Base}[]} */
 export const QUICK_RANGES = Object.freeze([
+  { key: "15min", base: { kind: "last", seconds: 15 * MINUTE_S } },
   { key: "1h", base: { kind: "last", seconds: HOUR_S } },
-  { key: "12h", base: FIRST_VIEW },
-  { key: "24h", base: { kind: "last", seconds: 24 * HOUR_S } },
+  { key: "6h", base: { kind: "last", seconds: 6 * HOUR_S } },
+  { key: "24h", base: FIRST_VIEW },
+  { key: "7d", base: { kind: "last", seconds: 7 * DAY_S } },
   { key: "all", base: { kind: "all" } },
 ]);
+
+/** @type {Record<string, number>} */
+const UNITS_S = { s: 1, min: MINUTE_S, h: HOUR_S, d: DAY_S };
+
+/**
+ * The base that a key stands for, also one without a button: `15min`, `90s`, `12h`, `30d`, `all`.
+ * @param {string | null} key
+ * @returns {Base | null} null when it makes no sense
+ */
+export function baseOf(key) {
+  if (key === "all") return { kind: "all" };
+  const [, count, unit] = /^(\d{1,6})(s|min|h|d)$/.exec(key ?? "") ?? [];
+  return Number(count) > 0 ? { kind: "last", seconds: Number(count) * UNITS_S[unit] } : null;
+}
+
+/**
+ * The shortest key of a base that has one.
+ * @param {Base} base
+ * @returns {string | null}
+ */
+export function keyOf(base) {
+  if (base.kind === "all") return "all";
+  if (base.kind !== "last") return null;
+  const quick = QUICK_RANGES.find(
+    (each) => each.base.kind === "last" && each.base.seconds === base.seconds,
+  );
+  if (quick) return quick.key;
+  const unit = ["d", "h", "min"].find((each) => base.seconds % UNITS_S[each] === 0) ?? "s";
+  return `${base.seconds / UNITS_S[unit]}${unit}`;
+}
 
 /**
  * The usual time between two readings, in ms; a second where it is not known.

@@ -2,14 +2,17 @@
  * The parts of the page, and what each of them shows of the state.
  */
 
-import { address, serverNow } from "./api.js";
+import { serverNow } from "./api.js";
 import { ChartStack } from "./chart-stack.js";
-import { byId, setAttribute } from "./dom.js";
-import { showRigs, showZones, titleOf } from "./header.js";
+import { forgetColours } from "./colours.js";
+import { byId } from "./dom.js";
+import { ExportMenu } from "./exports.js";
+import { showHidden, showRigs, showZones, titleOf } from "./header.js";
 import { Overview } from "./overview.js";
+import { attendPrinting } from "./print.js";
 import { Rail } from "./rail.js";
 import { overlaps } from "./range.js";
-import { hasReadings } from "./series.js";
+import { gapsAround, hasReadings } from "./series.js";
 import * as status from "./status.js";
 import { Tiles } from "./tiles.js";
 import { TimeBar } from "./timebar.js";
@@ -30,9 +33,12 @@ export class Screen {
       show: (range) => dashboard.show(range),
       slide: (range) => dashboard.slide(range),
       reset: () => dashboard.reset(),
+      hide: (name) => this.#hide(name),
+      fix: (name) => dashboard.toggle("fixed", name),
       extent: () => dashboard.extent,
     });
     this.tiles = new Tiles(byId("tiles"));
+    this.exports = new ExportMenu(() => this.charts.pictured);
     this.overview = new Overview({ slide: (range) => dashboard.slide(range) });
     this.timeBar = new TimeBar({ choose: (selection) => dashboard.choose(selection) });
     this.rail = new Rail({
@@ -43,6 +49,10 @@ export class Screen {
         dashboard.loadFigures();
       },
     });
+    attendPrinting(
+      () => this.charts.shown,
+      () => this.repaint(),
+    );
     setInterval(() => this.age(), 1000);
   }
 
@@ -50,8 +60,38 @@ export class Screen {
   build(rig) {
     this.charts.build(rig.channels);
     this.tiles.build(rig.channels);
+    this.arrange();
     this.overview.hide();
     document.title = `${titleOf(rig)} · ${this.title}`;
+  }
+
+  /** Which channels are shown, and how. */
+  arrange() {
+    const { page, rig } = this.dashboard;
+    this.charts.arrange(page.hidden, page.fixed);
+    showHidden(rig?.channels ?? [], page.hidden, (name) => this.#show(name));
+    if (status.currentState() === "ready") this.readings();
+  }
+
+  /** The focus goes to what takes the place of the button that was pressed. @param {string} name */
+  #hide(name) {
+    this.dashboard.toggle("hidden", name);
+    /** @type {HTMLElement | null} */ (
+      byId("hidden-channels").querySelector("button:last-child")
+    )?.focus();
+  }
+
+  /** @param {string} name */
+  #show(name) {
+    this.dashboard.toggle("hidden", name);
+    /** @type {HTMLElement | null} */ (
+      document.querySelector(`#chart-${CSS.escape(name)} .plot`)
+    )?.focus();
+  }
+
+  connection() {
+    const { connection, paused, incoming } = this.dashboard;
+    status.showConnection(connection, paused, incoming.waiting);
   }
 
   /** No rig: nothing is stored. */
@@ -70,8 +110,7 @@ export class Screen {
     this.timeBar.update(page, extent, zone);
     this.charts.moveTo(shown);
     this.overview.moveTo(shown);
-    const query = { format: "csv", ...rangeQuery(rig.name, page, shown) };
-    setAttribute(byId("export"), "href", address("/api/download", query));
+    this.exports.update({ rig, query: rangeQuery(rig.name, page, shown), shown, extent, zone });
   }
 
   /** Answers have come. */
@@ -90,23 +129,29 @@ export class Screen {
 
   /** Charts and sparklines. */
   readings() {
-    const { trend, shown, zone } = this.dashboard;
+    const { trend, record, shown, zone } = this.dashboard;
     if (!trend) return;
-    const picture = { trend, view: shown, zone };
-    if (!this.dashboard.record) this.charts.learn(trend);
+    const picture = { trend: { ...trend, gaps: this.#gaps() }, view: shown, zone };
+    if (!record) this.charts.learn(trend);
     this.charts.update(picture);
     this.tiles.showTrend(picture);
   }
 
+  /** Of the shown range, also those that reach over its ends. */
+  #gaps() {
+    const { trend, record, shown } = this.dashboard;
+    return gapsAround(trend?.gaps ?? [], record?.gaps ?? [], shown);
+  }
+
   /** Tiles, rail and footer. */
   figures() {
-    const { kpis, alerts, trend, base, shown, zone } = this.dashboard;
+    const { kpis, alerts, base, shown, zone } = this.dashboard;
     const interval = this.dashboard.extent?.interval ?? null;
     /** @param {string} name */
     const decimals = (name) => this.charts.decimals(name);
-    if (kpis) this.tiles.showFigures(kpis, decimals);
+    const gaps = this.#gaps().filter((gap) => overlaps(gap, shown));
+    if (kpis) this.tiles.showFigures(kpis, gaps.length, decimals);
     if (kpis) this.charts.showFigures(kpis);
-    const gaps = (trend?.gaps ?? []).filter((gap) => overlaps(gap, shown));
     if (alerts) this.rail.showAlerts(alerts, gaps, { range: base, zone, interval, decimals });
     if (kpis) this.rail.showQuality(kpis, gaps, { range: shown, zone, interval, decimals });
     this.age();
@@ -124,7 +169,8 @@ export class Screen {
 
   age() {
     const { extent, zone } = this.dashboard;
-    if (extent) this.tiles.showAge(extent.last, extent.interval, serverNow(), zone);
+    const last = this.dashboard.newest;
+    if (extent) this.tiles.showAge(last, extent.interval, serverNow(), zone);
   }
 
   foot() {
@@ -141,6 +187,7 @@ export class Screen {
 
   /** Another theme. */
   repaint() {
+    forgetColours();
     this.charts.repaint();
     this.overview.draw();
   }
@@ -155,7 +202,7 @@ export class Screen {
     const shown = formatRange(dashboard.shown, dashboard.zone);
     status.showNothing(
       shown,
-      () => this.timeBar.quick("12h"),
+      () => this.timeBar.quick("24h"),
       () => this.timeBar.quick("all"),
     );
     this.tiles.showNothing();

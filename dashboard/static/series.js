@@ -331,57 +331,38 @@ export function restarts(times, values) {
 }
 
 /**
- * Lines of at most two points a column (lowest and highest, in the order they came), broken at
- * nulls: for sparklines and the overview.
- * @param {readonly number[]} times
- * @param {readonly (number | null)[]} values
+ * Gaps of a range, those included that reach over one of its ends: which the readings of the
+ * range alone cannot tell.
+ * @param {readonly Gap[]} inside between readings of the range
+ * @param {readonly Gap[]} recorded of the whole record
  * @param {{start: number, end: number}} range
- * @param {number} columns
- * @returns {[number, number][][]} lines of points [0..1 along the range, value]
+ * @returns {Gap[]} in order of time
  */
-export function polylines(times, values, range, columns) {
-  const span = range.end - range.start || 1;
-  /** @type {[number, number][][]} */
-  const lines = [];
-  /** @type {[number, number][]} */
-  let line = [];
-  /** @type {{column: number, points: [number, number][]} | null} */
-  let bucket = null;
-  const flush = () => {
-    if (bucket) line.push(...outermost(bucket.points));
-    bucket = null;
-  };
-  for (let at = 0; at < values.length; at += 1) {
-    const value = values[at];
-    if (value === null) {
-      flush();
-      if (line.length) lines.push(line);
-      line = [];
-      continue;
-    }
-    const x = (times[at] - range.start) / span;
-    const column = Math.floor(x * columns);
-    if (bucket && bucket.column !== column) flush();
-    bucket ??= { column, points: [] };
-    bucket.points.push([x, value]);
-  }
-  flush();
-  if (line.length) lines.push(line);
-  return lines;
+export function gapsAround(inside, recorded, { start, end }) {
+  const reaching = recorded.filter(
+    (gap) =>
+      gap.start < end &&
+      gap.end > start &&
+      (gap.start < start || gap.end > end) &&
+      !inside.some((other) => other.start < gap.end && gap.start < other.end),
+  );
+  return [...inside, ...reaching].sort((one, other) => one.start - other.start);
 }
 
 /**
- * @param {[number, number][]} points
- * @returns {[number, number][]}
+ * The time of the reading that is farthest from normal.
+ * @param {Series} series
+ * @param {{start: number, end: number}} range its end included
+ * @returns {number | null}
  */
-function outermost(points) {
-  if (points.length < 3) return points;
-  let low = points[0];
-  let high = points[0];
-  for (const point of points) {
-    if (point[1] < low[1]) low = point;
-    if (point[1] > high[1]) high = point;
+export function worstWithin({ times, values, zscores }, { start, end }) {
+  let worst = null;
+  let farthest = -1;
+  for (let at = firstAtOrAfter(times, start); at < times.length && times[at] <= end; at += 1) {
+    const z = Math.abs(zscores[at] ?? 0);
+    if (values[at] === null || z <= farthest) continue;
+    farthest = z;
+    worst = times[at];
   }
-  if (low === high) return [low];
-  return low[0] <= high[0] ? [low, high] : [high, low];
+  return worst;
 }

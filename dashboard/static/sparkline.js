@@ -3,7 +3,8 @@
  */
 
 import { setAttribute, svg } from "./dom.js";
-import { extremes, polylines } from "./series.js";
+import { polylines } from "./polylines.js";
+import { extremes } from "./series.js";
 
 const WIDTH = 100;
 const HEIGHT = 26;

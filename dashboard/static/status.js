@@ -3,12 +3,13 @@
  */
 
 import { byId, element, fill, setText } from "./dom.js";
-import { formatCount, formatDuration, formatNumber } from "./format.js";
+import { formatCompact, formatCount, formatDuration, formatNumber } from "./format.js";
 
 /** @typedef {"loading" | "ready" | "empty" | "nothing" | "failed"} State */
 
 const CONNECTIONS = {
   connecting: ["Connecting", "Opening the live connection"],
+  paused: ["Paused", "New readings wait until the page is resumed"],
   live: ["Live", "New readings appear as they are stored"],
   reconnecting: [
     "Reconnecting",
@@ -144,13 +145,25 @@ export class Progress {
   }
 }
 
-/** @param {import("./live.js").Connection} connection */
-export function showConnection(connection) {
+/**
+ * @param {import("./live.js").Connection} connection
+ * @param {boolean} paused
+ * @param {number} waiting readings that came since
+ */
+export function showConnection(connection, paused, waiting) {
   const node = byId("connection");
-  node.dataset.connection = connection;
-  const [text, title] = CONNECTIONS[connection];
+  const frozen = paused && connection === "live";
+  node.dataset.connection = frozen ? "paused" : connection;
+  const [text, title] = CONNECTIONS[frozen ? "paused" : connection];
   setText(byId("connection-text"), text);
+  setText(byId("connection-waiting"), frozen && waiting ? `${formatCompact(waiting)} new` : "");
   node.title = title;
+  const button = /** @type {HTMLButtonElement} */ (byId("pause"));
+  const label = paused ? "Resume: show what has come" : "Pause: new readings wait";
+  button.disabled = false;
+  button.setAttribute("aria-pressed", String(paused));
+  button.setAttribute("aria-label", label);
+  button.title = `${label} ( p )`;
 }
 
 /** A pulse of the live dot: something has arrived. */

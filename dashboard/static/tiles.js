@@ -2,6 +2,7 @@
  * The tiles: is everything all right?
  */
 
+import { changeOf, lengthBefore } from "./change.js";
 import { seriesClasses } from "./colours.js";
 import { element, fill, setText } from "./dom.js";
 import {
@@ -15,6 +16,7 @@ import {
   unitSymbol,
 } from "./format.js";
 import { Sparkline } from "./sparkline.js";
+import { AlertStrip, CoverageStrip, ShareStrip } from "./strips.js";
 import { formatInstant } from "./times.js";
 
 /**
@@ -24,28 +26,25 @@ import { formatInstant } from "./times.js";
 
 const MOST_GAUGES = 6;
 
+/** @template {{node: SVGElement, clear: () => void}} S */
 class Tile {
   /**
    * @param {string} label
+   * @param {S} spark
    * @param {string} [look]
    */
-  constructor(label, look = "") {
+  constructor(label, spark, look = "") {
+    this.spark = spark;
     this.value = element("span", { class: "tile-value" });
-    this.row = element("div", { class: "tile-row" }, this.value);
     this.note = element("div", { class: "tile-note" });
+    this.change = element("div", { class: "tile-change", hidden: true });
     this.node = element(
       "div",
       { class: `tile ${look}`, role: "group", "aria-label": label },
       element("div", { class: "tile-label" }, label),
-      this.row,
-      this.note,
+      element("div", { class: "tile-row" }, this.value, spark.node),
+      element("div", { class: "tile-foot" }, this.note, this.change),
     );
-    this.spark = new Sparkline();
-  }
-
-  withSpark() {
-    this.row.append(this.spark.node);
-    return this;
   }
 
   /**
@@ -63,19 +62,36 @@ class Tile {
     setText(this.note, note);
     this.note.title = note;
   }
+
+  /**
+   * @param {import("./change.js").Change | null} change
+   * @param {string} before how long the range before was
+   */
+  compare(change, before) {
+    this.change.hidden = change === null;
+    if (!change) return;
+    const words = `${change.words} the ${before} before`;
+    this.change.title = words;
+    fill(
+      this.change,
+      element("span", { "aria-hidden": "true" }, change.text),
+      element("span", { class: "tile-versus", "aria-hidden": "true" }, ` vs ${before} before`),
+      element("span", { class: "unseen" }, words),
+    );
+  }
 }
 
 export class Tiles {
   /** @param {HTMLElement} place */
   constructor(place) {
     this.place = place;
-    /** @type {Map<string, Tile>} */
+    /** @type {Map<string, Tile<Sparkline>>} */
     this.gauges = new Map();
-    /** @type {Map<string, Tile>} */
+    /** @type {Map<string, Tile<Sparkline>>} */
     this.counters = new Map();
-    this.alerts = new Tile("Alerts");
-    this.quality = new Tile("Data quality");
-    this.last = new Tile("Last reading");
+    this.alerts = new Tile("Alerts", new AlertStrip());
+    this.quality = new Tile("Data quality", new ShareStrip());
+    this.last = new Tile("Last reading", new CoverageStrip());
     this.gapNote = "";
   }
 
@@ -87,13 +103,13 @@ export class Tiles {
     this.gauges = new Map(
       shown.map((channel) => [
         channel.name,
-        new Tile(`Average ${lowered(channel.label)}`, looks.get(channel.name)).withSpark(),
+        new Tile(`Average ${lowered(channel.label)}`, new Sparkline(), looks.get(channel.name)),
       ]),
     );
     this.counters = new Map(
       counters.map((channel) => [
         channel.name,
-        new Tile(channel.label, looks.get(channel.name)).withSpark(),
+        new Tile(channel.label, new Sparkline(), looks.get(channel.name)),
       ]),
     );
     const tiles = [
@@ -109,15 +125,41 @@ export class Tiles {
 
   /**
    * @param {any} kpis
+   * @param {number} gaps that are drawn: one that reaches over an end of the range is no whole one
    * @param {(name: string) => {shown: number, mean: number}} decimals
    */
-  showFigures(kpis, decimals) {
+  showFigures(kpis, gaps, decimals) {
     for (const [name, tile] of this.gauges) gaugeFigures(tile, kpis.channels[name], decimals(name));
     for (const [name, tile] of this.counters)
       counterFigures(tile, kpis, kpis.channels[name], decimals(name).shown);
     this.#alerts(kpis);
     this.#quality(kpis);
-    this.gapNote = kpis.gap_count ? gapText(kpis) : "no gaps";
+    this.gapNote = kpis.gap_count ? gapText(kpis) : gaps ? "a gap reaches in" : "no gaps";
+    this.#compare(kpis, decimals);
+  }
+
+  /**
+   * Every figure against that of the range before, where that one has readings.
+   * @param {any} kpis
+   * @param {(name: string) => {shown: number, mean: number}} decimals
+   */
+  #compare(kpis, decimals) {
+    const { previous = null } = kpis;
+    const length = previous ? lengthBefore(previous) : "";
+    /** @type {(tile: Tile<any>, key: (of: any) => any, decimals: number, unit: string) => void} */
+    const compare = (tile, key, digits, unit) =>
+      tile.compare(previous && changeOf(key(kpis), key(previous), digits, unit), length);
+    for (const [tiles, figure, digits] of /** @type {const} */ ([
+      [this.gauges, "mean", "mean"],
+      [this.counters, "max", "shown"],
+    ]))
+      for (const [name, tile] of tiles) {
+        const unit = unitSymbol(kpis.channels[name]?.unit);
+        compare(tile, ({ channels }) => channels[name]?.[figure], decimals(name)[digits], unit);
+      }
+    compare(this.alerts, (of) => of.alert_count, 0, "red");
+    compare(this.quality, (of) => of.data_quality_score, 1, "percentage points");
+    compare(this.last, (of) => of.total_records, 0, "readings");
   }
 
   /** The range holds no readings. */
@@ -129,8 +171,11 @@ export class Tiles {
       this.quality,
     ]) {
       tile.set([["–", ""]], "no readings in range");
+      tile.compare(null, "");
       tile.spark.clear();
     }
+    this.last.compare(null, "");
+    this.last.spark.clear();
     this.gapNote = "";
   }
 
@@ -138,6 +183,8 @@ export class Tiles {
   showTrend({ trend, view }) {
     for (const [name, tile] of [...this.gauges, ...this.counters])
       tile.spark.update(trend, name, view);
+    this.alerts.spark.update(trend, view);
+    this.last.spark.update(trend, view);
   }
 
   /** @param {any} kpis */
@@ -159,8 +206,10 @@ export class Tiles {
     const { data_quality_score: score, rejected_records: rejected, total_records: accepted } = kpis;
     if (score === null || score === undefined) {
       this.quality.set([["–", ""]], "rejects are not known");
+      this.quality.spark.clear();
       return;
     }
+    this.quality.spark.update(accepted, rejected);
     const text =
       score > 99.95 && score < 100 ? "> 99.9" : formatNumber(score, score === 100 ? 0 : 1);
     const rows = formatNumber(accepted + rejected);
@@ -203,7 +252,7 @@ function matters(channel) {
 }
 
 /**
- * @param {Tile} tile
+ * @param {Tile<Sparkline>} tile
  * @param {any} figures
  * @param {{shown: number, mean: number}} decimals
  */
@@ -217,7 +266,7 @@ function gaugeFigures(tile, figures, decimals) {
 }
 
 /**
- * @param {Tile} tile
+ * @param {Tile<Sparkline>} tile
  * @param {any} kpis
  * @param {any} figures
  * @param {number} decimals

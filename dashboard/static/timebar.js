@@ -2,6 +2,7 @@
  * The time controls of the header: quick ranges, back and forward, from and to, day.
  */
 
+import { Disclosure } from "./disclosure.js";
 import { byId, setText } from "./dom.js";
 import { FIRST_VIEW, follows, QUICK_RANGES, shift, shownRange, wholeRange } from "./range.js";
 import { dateOf, dayRange, formatRange, fromInput, toInput, zoneAbbreviation } from "./times.js";
@@ -16,8 +17,7 @@ export class TimeBar {
   /** @param {{choose: (selection: Selection) => void}} wishes */
   constructor(wishes) {
     this.wishes = wishes;
-    this.panel = byId("range-panel");
-    this.button = byId("range");
+    this.panel = new Disclosure(byId("range"), byId("range-panel"), () => this.#prepare());
     this.day = /** @type {HTMLInputElement} */ (byId("day"));
     this.from = /** @type {HTMLInputElement} */ (byId("from"));
     this.to = /** @type {HTMLInputElement} */ (byId("to"));
@@ -76,6 +76,11 @@ export class TimeBar {
   }
 
   open() {
+    if (this.state) this.panel.open();
+  }
+
+  /** The form as the shown range says. */
+  #prepare() {
     if (!this.state) return;
     const { selection, extent, zone } = this.state;
     const shown = shownRange(selection, extent);
@@ -92,17 +97,7 @@ export class TimeBar {
     for (const node of document.querySelectorAll(".zone-name"))
       setText(node, zoneAbbreviation(zone, shown.start));
     setText(byId("range-refusal"), "");
-    this.panel.hidden = false;
-    this.button.setAttribute("aria-expanded", "true");
     this.day.focus();
-  }
-
-  /** @param {boolean} [back] focus goes back to the button */
-  close(back = true) {
-    if (this.panel.hidden) return;
-    this.panel.hidden = true;
-    this.button.setAttribute("aria-expanded", "false");
-    if (back) this.button.focus();
   }
 
   #attend() {
@@ -114,8 +109,7 @@ export class TimeBar {
     byId("earlier").addEventListener("click", () => this.step(-1));
     byId("later").addEventListener("click", () => this.step(1));
     byId("latest").addEventListener("click", () => this.latest());
-    this.button.addEventListener("click", () => (this.panel.hidden ? this.open() : this.close()));
-    byId("range-cancel").addEventListener("click", () => this.close());
+    byId("range-cancel").addEventListener("click", () => this.panel.close());
     byId("day-form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.#showDay();
@@ -124,21 +118,12 @@ export class TimeBar {
       event.preventDefault();
       this.#showSpan();
     });
-    this.panel.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape") return;
-      event.stopPropagation();
-      this.close();
-    });
-    document.addEventListener("pointerdown", (event) => {
-      const inside = event.target instanceof Element && event.target.closest(".range-field");
-      if (!inside) this.close(false);
-    });
   }
 
   #showDay() {
     if (!dayRange(this.day.value, "UTC")) return this.#refuse("Give a day.", this.day);
     this.wishes.choose({ base: { kind: "date", date: this.day.value }, zoom: null });
-    this.close();
+    this.panel.close();
   }
 
   #showSpan() {
@@ -149,7 +134,7 @@ export class TimeBar {
     if (start === null || end === null) return this.#refuse("Give both times.", this.from);
     if (start >= end) return this.#refuse("The end has to come after the start.", this.to);
     this.wishes.choose({ base: { kind: "span", start, end }, zoom: null });
-    this.close();
+    this.panel.close();
   }
 
   /**

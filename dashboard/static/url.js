@@ -1,19 +1,25 @@
 /**
  * What the page shows, as the query of its address and back. Pure.
  *
- *     ?rig=NAME  ?zone=rig|utc|browser
- *     ?range=1h|12h|24h|all   ?date=YYYY-MM-DD   ?start=..&end=..  (one of them: the base)
+ *     ?rig=NAME  ?zone=rig|utc|browser  ?hide=CHANNEL  ?fixed=CHANNEL  (the last two repeated)
+ *     ?range=15min|6h|7d|all  ?date=YYYY-MM-DD   ?start=..&end=..  (one of them: the base)
  *     &start=..&end=..        beside `range`, `date` or `within=START/END`: zoomed within it
  */
 
-import { FIRST_VIEW, QUICK_RANGES } from "./range.js";
+import { baseOf, FIRST_VIEW, keyOf, QUICK_RANGES } from "./range.js";
 import { dayRange, parseTime, toIso } from "./times.js";
 
 /**
  * @typedef {import("./range.js").Base} Base
  * @typedef {import("./range.js").Range} Range
  * @typedef {"rig" | "utc" | "browser"} ZoneChoice
- * @typedef {{rig: string | null, zone: ZoneChoice, base: Base, zoom: Range | null}} PageState
+ * @typedef {object} PageState
+ * @property {string | null} rig
+ * @property {ZoneChoice} zone
+ * @property {Base} base
+ * @property {Range | null} zoom
+ * @property {readonly string[]} hidden channels whose charts are not shown
+ * @property {readonly string[]} fixed channels whose scale is the same for every range
  */
 
 /**
@@ -30,6 +36,8 @@ export function readQuery(query) {
     zone: readZone(parameters.get("zone")),
     base: base ?? (range ? { kind: "span", ...range } : FIRST_VIEW),
     zoom: base ? range : null,
+    hidden: parameters.getAll("hide"),
+    fixed: parameters.getAll("fixed"),
   };
 }
 
@@ -47,6 +55,8 @@ export function writeQuery(state) {
     parameters.set("end", toIso(range.end));
   }
   if (state.zone !== "rig") parameters.set("zone", state.zone);
+  for (const name of state.hidden) parameters.append("hide", name);
+  for (const name of state.fixed) parameters.append("fixed", name);
   const text = parameters.toString().replaceAll("%3A", ":").replaceAll("%2F", "/");
   return text ? `?${text}` : "";
 }
@@ -71,8 +81,8 @@ export function rangeQuery(rig, selection, range) {
  * @returns {Base | null}
  */
 function readBase(parameters) {
-  const quick = QUICK_RANGES.find(({ key }) => key === parameters.get("range"));
-  if (quick) return quick.base;
+  const last = baseOf(parameters.get("range"));
+  if (last) return last;
   const date = parameters.get("date");
   if (date && dayRange(date, "UTC")) return { kind: "date", date };
   const [start, end] = (parameters.get("within") ?? "").split("/");
@@ -89,9 +99,8 @@ function writeBase(parameters, { base, zoom }) {
   if (base.kind === "span" && zoom) {
     parameters.set("within", `${toIso(base.start)}/${toIso(base.end)}`);
   }
-  if (base.kind !== "last" && base.kind !== "all") return;
-  const key = quickKey(base);
-  if (key && (zoom || key !== quickKey(FIRST_VIEW))) parameters.set("range", key);
+  const key = keyOf(base);
+  if (key && (zoom || key !== keyOf(FIRST_VIEW))) parameters.set("range", key);
 }
 
 /**
@@ -99,12 +108,8 @@ function writeBase(parameters, { base, zoom }) {
  * @param {Base} base
  */
 export function quickKey(base) {
-  const same = QUICK_RANGES.find(
-    (quick) =>
-      quick.base.kind === base.kind &&
-      (base.kind !== "last" || (quick.base.kind === "last" && quick.base.seconds === base.seconds)),
-  );
-  return same?.key ?? null;
+  const key = keyOf(base);
+  return QUICK_RANGES.some((quick) => quick.key === key) ? key : null;
 }
 
 /**

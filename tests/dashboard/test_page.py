@@ -216,7 +216,8 @@ def test_a_range_without_readings_says_so_and_leads_back(house: Asked, page: Pag
 def test_the_file_is_the_shown_range(house: Asked, page: Page) -> None:
     show(page, house, "?date=2025-07-13")
     with page.expect_download() as downloading:
-        page.get_by_role("link", name="Export").click()
+        page.get_by_role("button", name="Export").click()
+        page.get_by_role("link", name="CSV, shown range").click()
     assert downloading.value.suggested_filename == "rig-1_2025-07-13.csv"
     text = Path(downloading.value.path()).read_text()
     assert text == house.get("/api/download", date="2025-07-13").text

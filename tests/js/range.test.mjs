@@ -6,11 +6,12 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const START = Date.parse("2025-07-13T00:00:00Z");
 const EXTENT = { first: START, last: START + 47.9 * HOUR, interval: 360, zone: "UTC" };
-const FIRST = { base: range.FIRST_VIEW, zoom: null };
+const LAST_12H = { kind: "last", seconds: 43_200 };
+const FIRST = { base: LAST_12H, zoom: null };
 const hours = (start, end) => ({ start: START + start * HOUR, end: START + end * HOUR });
 
-test("the first view is the last 12 hours of the data, the last reading included", () => {
-  assert.deepEqual(range.shownRange(FIRST, EXTENT), hours(36, 48));
+test("the first view is the last 24 hours of the data, the last reading included", () => {
+  assert.deepEqual(range.shownRange({ base: range.FIRST_VIEW, zoom: null }, EXTENT), hours(24, 48));
 });
 
 test("a record shorter than the window is shown whole", () => {
@@ -32,13 +33,13 @@ test("a day is the day of the rig's zone", () => {
 test("only what hangs on the end of the record follows it", () => {
   assert.equal(range.follows(FIRST), true);
   assert.equal(range.follows({ base: { kind: "all" }, zoom: null }), true);
-  assert.equal(range.follows({ base: range.FIRST_VIEW, zoom: hours(40, 41) }), false);
+  assert.equal(range.follows({ base: LAST_12H, zoom: hours(40, 41) }), false);
   assert.equal(range.follows({ base: { kind: "date", date: "2025-07-13" }, zoom: null }), false);
 });
 
 test("a selection inside the base is a zoom, the whole base is none, outside it is a base", () => {
   const inside = range.select(FIRST, hours(40, 41), EXTENT);
-  assert.deepEqual(inside, { base: range.FIRST_VIEW, zoom: hours(40, 41) });
+  assert.deepEqual(inside, { base: LAST_12H, zoom: hours(40, 41) });
   assert.deepEqual(range.select(inside, hours(36, 48), EXTENT), FIRST);
   assert.deepEqual(range.select(inside, hours(20, 41), EXTENT), {
     base: { kind: "span", ...hours(20, 41) },
@@ -87,4 +88,22 @@ test("times of a gesture are rounded to what can be seen", () => {
 test("ranges overlap when they share a moment; half-open ones that touch do not", () => {
   assert.equal(range.overlaps(hours(0, 1), hours(0.5, 2)), true);
   assert.equal(range.overlaps(hours(0, 1), hours(1, 2)), false);
+});
+
+for (const [key, seconds] of [
+  ["15min", 900],
+  ["6h", 21_600],
+  ["7d", 604_800],
+  ["90s", 90],
+  ["30d", 2_592_000],
+]) {
+  test(`a key stands for its length: ${key}`, () => {
+    assert.deepEqual(range.baseOf(key), { kind: "last", seconds });
+    assert.equal(range.keyOf({ kind: "last", seconds }), key);
+  });
+}
+
+test("what is no length has no base", () => {
+  for (const key of [null, "", "0h", "-1h", "1.5h", "1y", "9999999h"])
+    assert.equal(range.baseOf(key), null);
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { polylines } from "../../dashboard/static/polylines.js";
 import * as series from "../../dashboard/static/series.js";
 
 const iso = (seconds) => new Date(seconds * 1000).toISOString();
@@ -215,7 +216,7 @@ test("lines keep their extremes and their breaks at any width", () => {
   const values = Array.from({ length: 1000 }, (_, at) => (at === 617 ? 99 : Math.sin(at / 50)));
   values[300] = null;
   const times = values.map((_, at) => at);
-  const lines = series.polylines(times, values, { start: 0, end: 1000 }, 40);
+  const lines = polylines(times, values, { start: 0, end: 1000 }, 40);
   assert.equal(lines.length, 2);
   assert.equal(Math.max(...lines.flat().map(([, value]) => value)), 99);
   assert.ok(lines.flat().length <= 2 * 42);

@@ -6,7 +6,14 @@ import { quickKey, rangeQuery, readQuery, writeQuery } from "../../dashboard/sta
 const START = Date.parse("2025-07-13T00:00:00Z");
 const SPAN = { start: START, end: START + 3_600_000 };
 const INNER = { start: START + 60_000, end: START + 120_000.5 };
-const PLAIN = { rig: null, zone: "rig", base: FIRST_VIEW, zoom: null };
+const PLAIN = {
+  rig: null,
+  zone: "rig",
+  base: FIRST_VIEW,
+  zoom: null,
+  hidden: [],
+  fixed: [],
+};
 
 const STATES = {
   "the first view": PLAIN,
@@ -16,6 +23,8 @@ const STATES = {
   "a zoomed day": { ...PLAIN, base: { kind: "date", date: "2025-07-13" }, zoom: INNER },
   "a zoom in the first view": { ...PLAIN, zoom: INNER },
   "from and to": { ...PLAIN, base: { kind: "span", ...SPAN } },
+  "a range without a button": { ...PLAIN, base: { kind: "last", seconds: 90 } },
+  "hidden channels and a fixed scale": { ...PLAIN, hidden: ["a,b", "uptime"], fixed: ["p"] },
   "a zoom in from and to": { ...PLAIN, base: { kind: "span", ...SPAN }, zoom: INNER },
 };
 
@@ -40,6 +49,8 @@ for (const query of [
   "?start=2025-07-13T00:00:00Z",
   "?start=b&end=a",
   "?start=2025-07-13T01:00:00Z&end=2025-07-13T00:00:00Z",
+  "?range=0h",
+  "?range=5y",
   "?zone=moon",
   "?within=a/b",
 ]) {
@@ -62,7 +73,7 @@ test("the API is asked for a day as a day, for everything without a range, else 
 });
 
 test("a base knows its button", () => {
-  assert.equal(quickKey(FIRST_VIEW), "12h");
+  assert.equal(quickKey(FIRST_VIEW), "24h");
   assert.equal(quickKey({ kind: "last", seconds: 3600 }), "1h");
   assert.equal(quickKey({ kind: "last", seconds: 7 }), null);
   assert.equal(quickKey({ kind: "all" }), "all");
