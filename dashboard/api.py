@@ -17,6 +17,7 @@ from dashboard.answers import (
     question,
     to_json,
 )
+from dashboard.channels import Channels, with_channels
 from dashboard.live import Live
 from dashboard.problems import documented
 from pipeline import __version__
@@ -82,19 +83,21 @@ def trends(
     context: ContextDependency,
     points: Points = 1_000,
     readings: Readings = 0,
+    channels: Channels = None,
 ) -> Response:
     """Every reading, or of as many buckets as there may be points the ones that matter."""
 
     def build() -> dict[str, Any]:
         stored, selection = asked.selection(context)
+        rig = with_channels(stored.rig, channels)
         found = context.store.trend(selection, points, readings)
         if found is None:
             raise nothing_in(stored, selection)
         if found.bucket_s is None:
-            series = every_reading(found.rows, stored.rig, found.gaps)
+            series = every_reading(found.rows, rig, found.gaps)
         else:
-            series = thinned(found.rows, found.bucket_s, stored.rig, found.gaps)
-        for channel in stored.rig.channels:
+            series = thinned(found.rows, found.bucket_s, rig, found.gaps)
+        for channel in rig.channels:
             series["channels"][channel.name] |= {
                 "red": red_marks(found.red, channel),
                 "red_count": found.red_counts.get(channel.name, 0),
@@ -108,7 +111,7 @@ def trends(
             "resolution_s": found.bucket_s,
         }
 
-    return json_response(context.answers.get(("trends", asked, points, readings), build))
+    return json_response(context.answers.get(("trends", asked, points, readings, channels), build))
 
 
 @router.get("/summary", response_model=models.SummaryModel, summary="Statistics a channel")

@@ -15,9 +15,11 @@ import uvicorn
 from anyio.to_thread import run_sync
 from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES
 
 from dashboard import api, buckets, exports, live, pages, problems
 from dashboard.answers import Answers, Context
+from dashboard.export_formats import FORMATS
 from pipeline import __version__
 from pipeline.errors import SettingsError, SmartSensorError
 from pipeline.retention import apply_retention
@@ -67,7 +69,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.context = context
     app.state.live = live.Live(context)
-    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
+    app.add_middleware(
+        GZipMiddleware,
+        minimum_size=1000,
+        compresslevel=4,
+        # Parquet is compressed already.
+        exclude_content_types=(
+            *DEFAULT_EXCLUDED_CONTENT_TYPES,
+            FORMATS["parquet"].media_type,
+        ),
+    )
     problems.install(app)
     for router in (api.router, buckets.router, exports.router, live.router):
         app.include_router(router)
