@@ -32,6 +32,12 @@ class Answers:
         self._kept: OrderedDict[Any, bytes] = OrderedDict()
         self._bytes = 0
         self._version: int | None = None
+        self.hits = 0
+        self.misses = 0
+
+    @property
+    def kept_bytes(self) -> int:
+        return self._bytes
 
     def get(self, question: Any, build: Callable[[], Any]) -> bytes:
         """The answer as JSON; `build` is called when it is not there or the data have changed.
@@ -44,7 +50,9 @@ class Answers:
         with self._builders[hash((question, version)) % len(self._builders)]:
             kept = self._find(question, version)
             if kept is not None:
+                self.hits += 1
                 return kept
+            self.misses += 1
             answer = to_json(build())
             self._keep(question, version, answer)
             return answer

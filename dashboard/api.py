@@ -202,6 +202,7 @@ def loads(context: ContextDependency, limit: Limit = 20) -> Response:
     tags=["operation"],
     summary="Is it working?",
 )
+@router.head("/health", include_in_schema=False)
 def health(request: Request, context: ContextDependency) -> Response:
     """200 when the database answers, else 503; for load balancers and people in a hurry."""
     live: Live = request.app.state.live

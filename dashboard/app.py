@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES
 
-from dashboard import api, buckets, exports, live, pages, problems
+from dashboard import api, buckets, exports, live, metrics, pages, problems, ready
 from dashboard.answers import Answers, Context
 from dashboard.export_formats import FORMATS
 from pipeline import __version__
@@ -52,6 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             asyncio.create_task(work) for work in (app.state.live.watch(), _retain(store, settings))
         ]
         yield
+        app.state.stopping = True
         for task in tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -69,6 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.context = context
     app.state.live = live.Live(context)
+    app.state.stopping = False
     app.add_middleware(
         GZipMiddleware,
         minimum_size=1000,
@@ -80,8 +82,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ),
     )
     problems.install(app)
-    for router in (api.router, buckets.router, exports.router, live.router):
+    for router in (api.router, buckets.router, exports.router, live.router, ready.router):
         app.include_router(router)
+    metrics.install(app)
     app.mount("/static", pages.StaticPages(directory=pages.STATIC), name="static")
     return app
 
