@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from dashboard import models
 from dashboard.answers import Context, ContextDependency, to_json
 from dashboard.live import Live
+from pipeline import __version__
 from pipeline.errors import SmartSensorError
 
 router = APIRouter(prefix="/api", tags=["operation"])
@@ -37,7 +38,7 @@ def _missing(request: Request, context: Context) -> Iterator[str]:
         # Notices a database that has gone, or that another one has taken the place of.
         context.store.version()
         if not context.store.is_current():
-            yield "schema: is that of another version; run `smart-sensor db upgrade`"
+            yield f"schema: is not that of version {__version__}, which runs here"
     except SmartSensorError as error:
         yield f"database: {error}"
     live: Live = request.app.state.live
