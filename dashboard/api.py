@@ -16,6 +16,7 @@ from dashboard.answers import (
     nothing_in,
     question,
 )
+from dashboard.channels import Channels, with_channels
 from dashboard.kept import to_json
 from dashboard.live import Live
 from dashboard.problems import documented
@@ -84,19 +85,21 @@ def trends(
     context: ContextDependency,
     points: Points = 1_000,
     readings: Readings = 0,
+    channels: Channels = None,
 ) -> Response:
     """Every reading, or of as many buckets as there may be points the ones that matter."""
 
     def build() -> dict[str, Any]:
         stored, selection = asked.selection(context)
+        rig = with_channels(stored.rig, channels)
         found = context.store.trend(selection, points, readings)
         if found is None:
             raise nothing_in(stored, selection)
         if found.bucket_s is None:
-            series = every_reading(found.rows, stored.rig, found.gaps)
+            series = every_reading(found.rows, rig, found.gaps)
         else:
-            series = thinned(found.rows, found.bucket_s, stored.rig, found.gaps)
-        for channel in stored.rig.channels:
+            series = thinned(found.rows, found.bucket_s, rig, found.gaps)
+        for channel in rig.channels:
             series["channels"][channel.name] |= {
                 "red": red_marks(found.red, channel),
                 "red_count": found.red_counts.get(channel.name, 0),
@@ -202,6 +205,7 @@ def loads(request: Request, context: ContextDependency, limit: Limit = 20) -> Re
     tags=["operation"],
     summary="Is it working?",
 )
+@router.head("/health", include_in_schema=False)
 def health(request: Request, context: ContextDependency) -> Response:
     """200 when the database answers, else 503; for load balancers and people in a hurry."""
     live: Live = request.app.state.live

@@ -15,9 +15,11 @@ import uvicorn
 from anyio.to_thread import run_sync
 from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES
 
-from dashboard import api, buckets, exports, live, pages, problems
+from dashboard import api, buckets, exports, live, metrics, pages, problems, ready
 from dashboard.answers import Context
+from dashboard.export_formats import FORMATS
 from dashboard.kept import Answers, KeptAnswers
 from pipeline import __version__
 from pipeline.errors import SettingsError, SmartSensorError
@@ -51,6 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             asyncio.create_task(work) for work in (app.state.live.watch(), _retain(store, settings))
         ]
         yield
+        app.state.stopping = True
         for task in tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -68,11 +71,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.context = context
     app.state.live = live.Live(context)
-    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
+    app.state.stopping = False
+    app.add_middleware(
+        GZipMiddleware,
+        minimum_size=1000,
+        compresslevel=4,
+        # Parquet is compressed already.
+        exclude_content_types=(
+            *DEFAULT_EXCLUDED_CONTENT_TYPES,
+            FORMATS["parquet"].media_type,
+        ),
+    )
     app.add_middleware(KeptAnswers, answers=context.answers)
     problems.install(app)
-    for router in (api.router, buckets.router, exports.router, live.router):
+    for router in (api.router, buckets.router, exports.router, live.router, ready.router):
         app.include_router(router)
+    metrics.install(app)
     app.mount("/static", pages.StaticPages(directory=pages.STATIC), name="static")
     return app
 

@@ -72,6 +72,10 @@ class Answers:
         self.hits = 0
         self.misses = 0
 
+    @property
+    def kept_bytes(self) -> int:
+        return self._bytes
+
     def get(self, question: Any, build: Callable[[], Any]) -> Answer:
         """The answer as JSON; `build` is called when it is not there or the data have changed.
 
@@ -134,6 +138,7 @@ class KeptAnswers:
         if scope["type"] == "http" and scope["method"] == "GET":
             answer = self._answers.at_once(question_of(scope))
             if answer is not None:
+                scope["kept"] = True
                 await answer.response(Headers(scope=scope))(scope, receive, send)
                 return
         await self._app(scope, receive, send)

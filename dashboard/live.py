@@ -6,6 +6,7 @@ own, so that a slow or dead one delays nobody.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -69,6 +70,8 @@ class Live:
         self._dropped_for_others = 0
         self._sequence = 0
         self._version: int | None = None
+        # When it has looked for changes last, by the monotonic clock.
+        self.looked_at: float | None = None
 
     @property
     def dropped(self) -> int:
@@ -100,6 +103,7 @@ class Live:
                     for sequence, message in await run_sync(self._news):
                         for client in self._clients:
                             client.offer(sequence, message)
+                self.looked_at = time.monotonic()
             except SmartSensorError as error:
                 logger.warning("live updates wait: %s", error)
                 await asyncio.sleep(_PAUSE_S)

@@ -315,3 +315,11 @@ class Health(BaseModel):
     live_messages_dropped: Count = Field(
         description="Messages that clients were too slow for, since the start.", examples=[0]
     )
+
+
+class Ready(BaseModel):
+    status: Literal["ready", "unavailable"] = Field(examples=["ready"])
+    reasons: list[str] = Field(
+        description="What is missing; empty when ready.",
+        examples=[[], ["live updates: have not looked for changes for 12 s"]],
+    )

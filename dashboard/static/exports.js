@@ -10,7 +10,11 @@ import { pictureOf } from "./picture.js";
 import { wholeRange } from "./range.js";
 import { formatRange, toIso, zoneAbbreviation } from "./times.js";
 
-const FORMATS = [["csv", "CSV"]];
+const FORMATS = [
+  ["csv", "CSV"],
+  ["parquet", "Parquet"],
+  ["json", "JSON"],
+];
 
 /**
  * @typedef {object} Exported

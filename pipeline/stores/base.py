@@ -99,6 +99,23 @@ class Status:
 
 
 @dataclass(frozen=True)
+class Accounts:
+    """The ledger as a whole: loads by status, and rejected rows of all but superseded ones."""
+
+    loads: dict[str, int]
+    rejected_by_reason: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Connections:
+    """Connections of a pool: in use, kept for the next question, and beyond the pool's size."""
+
+    in_use: int
+    idle: int
+    overflow: int
+
+
+@dataclass(frozen=True)
 class Finding:
     """What a check has found: something wrong, or something worth knowing."""
 
@@ -242,6 +259,15 @@ class Store(Protocol):
         """
 
     def loads(self, limit: int) -> list[dict[str, Any]]: ...
+
+    def accounts(self) -> Accounts:
+        """What all loads together have brought and rejected, as the ledger says."""
+
+    def connections(self) -> dict[str, Connections]:
+        """Connections of this process, by what they are for; asks nothing of the database."""
+
+    def is_current(self) -> bool:
+        """Whether the schema is the one that this version makes. Raises DatabaseError."""
 
     def changes_after(self, sequence: int, limit: int) -> list[Change]: ...
 

@@ -14,9 +14,10 @@ from pipeline.errors import DatabaseError, DatabaseUnavailable
 from pipeline.retry import Retry
 from pipeline.settings import Settings
 from pipeline.stores import arrow, foreign, live, questions
-from pipeline.stores.base import Incoming, Range, SourceIdentity
+from pipeline.stores.base import Connections, Incoming, Range, SourceIdentity
 from pipeline.stores.ledger import GivenWay
 from pipeline.stores.migrations import add_channels, is_current, migrate, missing_columns
+from pipeline.stores.pools import connections_of
 from pipeline.stores.postgres_key import make_complete
 from pipeline.stores.postgres_load import PostgresLoad, upsert
 from pipeline.stores.postgres_notices import Notices
@@ -89,6 +90,9 @@ class PostgresStore(Questions, PostgresUpkeep):
         digest = hashlib.blake2b(repr(found).encode(), digest_size=4).digest()
         # Of tables that were made anew the numbers begin anew.
         return int((oid << 32) + int.from_bytes(digest))
+
+    def connections(self) -> dict[str, Connections]:
+        return {**super().connections(), "files": connections_of(self._arrow())}
 
     def readings(self, selection: Range) -> Iterator[pl.DataFrame]:
         with translated_errors(self._engine.url), self._arrow().connect() as connection:

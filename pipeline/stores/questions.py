@@ -15,9 +15,21 @@ from pipeline.rig import LEVELS, Rig
 from pipeline.rollups import Integers
 from pipeline.scoring import Moments
 from pipeline.stores import statistics_queries
-from pipeline.stores.base import Change, Extent, Range, SourceIdentity, StoredRig, Trend
+from pipeline.stores.accounts import accounts_of
+from pipeline.stores.base import (
+    Accounts,
+    Change,
+    Connections,
+    Extent,
+    Range,
+    SourceIdentity,
+    StoredRig,
+    Trend,
+)
 from pipeline.stores.figures import Figures, alerts_query
 from pipeline.stores.inside_buckets import ALERTS, InsideBuckets
+from pipeline.stores.migrations import is_current
+from pipeline.stores.pools import connections_of
 from pipeline.stores.rollup_queries import RangeSummaries, extent_of
 from pipeline.stores.rollup_state import RollupState, parsed, state_of, states
 from pipeline.stores.schema import Schema, within
@@ -25,7 +37,8 @@ from pipeline.stores.sql import columns_of
 from pipeline.stores.trend_queries import FromReadings, TrendQuery
 from pipeline.timestamps import UTC_DATETIME, utc_times
 
-ROWS_AT_ONCE = 50_000
+# Of a frame: as quick as more, and downloads at the same time take half of the memory.
+ROWS_AT_ONCE = 10_000
 _LOADS_LOOKED_AT = 1_000
 
 
@@ -177,6 +190,17 @@ class Questions:
         query = sa.select(loads).order_by(loads.c.id.desc()).limit(limit)
         with self._reading() as connection:
             return [dict(row._mapping) for row in connection.execute(query)]
+
+    def accounts(self) -> Accounts:
+        with self._reading() as connection:
+            return accounts_of(connection, self._schema)
+
+    def connections(self) -> dict[str, Connections]:
+        return {"questions": connections_of(self._engine)}
+
+    def is_current(self) -> bool:
+        with self._reading() as connection:
+            return is_current(connection, self._schema)
 
     def changes_after(self, sequence: int, limit: int) -> list[Change]:
         changes = self._schema.changes.c

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol, cast
+from typing import Any, BinaryIO, Literal, Protocol, cast
 
 import polars as pl
 
@@ -87,7 +87,7 @@ def _writer(
                     target = cast(BinaryIO, stack.enter_context(zipped))
                 yield _CsvWriter(target, columns, len(rigs) > 1)
             return
-        writer = _ExportWriter(temporary, columns, rigs)
+        writer = ExportWriter(temporary, columns, rigs)
         yield writer
         writer.close()
 
@@ -109,13 +109,18 @@ class _CsvWriter:
         self._file.flush()
 
 
-class _ExportWriter(ParquetWriter):
-    """Parquet with what `import` needs in its footer: rigs, and the span of each one's readings."""
+class ExportWriter(ParquetWriter):
+    """Parquet with what `import` needs in its footer: rigs, and the span of each one's readings.
+
+    Fields of channels say their unit; a file of one rig says its name and time zone.
+    """
 
     def __init__(
-        self, path: Path, columns: dict[str, pl.DataType], rigs: Sequence[StoredRig]
+        self, target: Any, columns: dict[str, pl.DataType], rigs: Sequence[StoredRig]
     ) -> None:
-        super().__init__(path, columns)
+        # For those who read it with something else.
+        about = {"rig": rigs[0].rig.name, "time_zone": rigs[0].rig.time_zone}
+        super().__init__(target, columns, _units(rigs), about if len(rigs) == 1 else None)
         self._rigs = rigs
         self._spans: dict[str, list[int]] = {}
 
@@ -139,6 +144,15 @@ class _ExportWriter(ParquetWriter):
             "spans": self._spans,
         }
         super().close({METADATA: json.dumps(ours), **(metadata or {})})
+
+
+def _units(rigs: Sequence[StoredRig]) -> dict[str, str]:
+    """Units of channels, of those in which all rigs agree."""
+    found: dict[str, set[str]] = {}
+    for each in rigs:
+        for channel in each.rig.channels:
+            found.setdefault(channel.name, set()).add(channel.unit)
+    return {name: units.pop() for name, units in found.items() if len(units) == 1}
 
 
 def format_of(path: str) -> Format:

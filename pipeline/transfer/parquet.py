@@ -1,6 +1,6 @@
 """Frames as Parquet, in row groups of bounded size, with checksums that a reader verifies."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import polars as pl
@@ -23,11 +23,27 @@ NOT_PARQUET = (pa.ArrowException, OSError, pl.exceptions.PolarsError)
 
 
 class ParquetWriter:
-    """One Parquet file, written frame by frame to a path or anything with `write`."""
+    """One Parquet file, written frame by frame to a path or anything with `write`.
 
-    def __init__(self, target: Any, columns: dict[str, pl.DataType]) -> None:
+    `units` of columns go into the metadata of their fields, `about` into that of the schema.
+    """
+
+    def __init__(
+        self,
+        target: Any,
+        columns: dict[str, pl.DataType],
+        units: Mapping[str, str] | None = None,
+        about: Mapping[str, str] | None = None,
+    ) -> None:
         self._columns = columns
-        self._schema = pa.schema([(name, _KINDS[kind]) for name, kind in columns.items()])
+        fields = {name: {"unit": unit} for name, unit in (units or {}).items()}
+        self._schema = pa.schema(
+            [
+                pa.field(name, _KINDS[kind], metadata=fields.get(name))
+                for name, kind in columns.items()
+            ],
+            metadata=about,
+        )
         self._writer = pq.ParquetWriter(
             target, self._schema, compression="zstd", write_page_checksum=True
         )

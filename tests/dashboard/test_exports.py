@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import json
 import math
 import random
 import re
@@ -11,17 +12,20 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
+from urllib.parse import unquote
 
 import polars as pl
 import pytest
 
-from dashboard import exports
+from dashboard import export_formats
 from dashboard.app import create_app
-from pipeline.rig import Rig, load_rig
+from dashboard.export_formats import FORMATS
+from dashboard.file_names import disposition
+from pipeline.rig import load_rig
 from pipeline.settings import default_rig_file
-from pipeline.stores import Store, open_store
-from pipeline.stores.base import Range
+from pipeline.stores import open_store
+from pipeline.stores.base import Range, StoredRig
 from pipeline.timestamps import EPOCH, to_microseconds
 from tests.dashboard import made
 from tests.dashboard.conftest import Asked
@@ -102,10 +106,13 @@ def test_no_name_of_a_rig_is_a_formula_or_a_path(house: Asked, name: str) -> Non
     cells = {row["rig"] for row in table(response.text)}
     assert cells == {f"'{name}" if name[0] in "=@+-" else name}
     found = re.fullmatch(
-        r'attachment; filename="([^"\\]*)"', response.headers["content-disposition"]
+        r"""attachment; filename="([^"\\]*)"(?:; filename\*=UTF-8''([A-Za-z0-9._%-]*))?""",
+        response.headers["content-disposition"],
     )
     assert found
     assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*\.csv", found[1])
+    assert (found[2] is None) == name.isascii()
+    assert re.fullmatch(r"\w[\w.-]*\.csv", unquote(found[2] or found[1]))
 
 
 @pytest.mark.parametrize(
@@ -117,6 +124,11 @@ def test_no_name_of_a_rig_is_a_formula_or_a_path(house: Asked, name: str) -> Non
             {"start": "2025-07-13T02:00:00+02:00", "end": "2025-07-13T04:00:00Z"},
             "rig-1_20250713T000000Z_20250713T040000Z.csv",
         ),
+        ({"start": "2025-07-13T07:00:00Z"}, "rig-1_from-20250713T070000Z.csv"),
+        ({"end": "2025-07-13T07:00:00Z"}, "rig-1_until-20250713T070000Z.csv"),
+        ({"format": "parquet"}, "rig-1.parquet"),
+        ({"format": "json", "date": "2025-07-13"}, "rig-1_2025-07-13.json"),
+        ({"format": "ndjson"}, "rig-1.ndjson"),
     ],
 )
 def test_the_file_is_named_after_what_is_in_it(
@@ -126,17 +138,22 @@ def test_the_file_is_named_after_what_is_in_it(
     assert response.headers["content-disposition"] == f'attachment; filename="{file_name}"'
 
 
-class Frames:
-    """A store that gives the frames that a test has, and counts those that were asked for."""
-
-    def __init__(self, *frames: pl.DataFrame) -> None:
-        self.frames = frames
-        self.given = 0
-
-    def readings(self, selection: Range) -> Iterator[pl.DataFrame]:
-        for frame in self.frames:
-            self.given += 1
-            yield frame
+@pytest.mark.parametrize(
+    ("rig", "value"),
+    [
+        ("rig-1", 'filename="rig-1.csv"'),
+        ("Prüfstand 2", "filename=\"Prufstand-2.csv\"; filename*=UTF-8''Pr%C3%BCfstand-2.csv"),
+        # The same in two characters: the name on the disk does not depend on how it was typed.
+        ("Pru\u0308fstand", "filename=\"Prufstand.csv\"; filename*=UTF-8''Pr%C3%BCfstand.csv"),
+        ("実験", "filename=\"readings.csv\"; filename*=UTF-8''%E5%AE%9F%E9%A8%93.csv"),
+        (".hidden", 'filename="hidden.csv"'),
+        ("../..", 'filename="readings.csv"'),
+        ('a"; filename=b', 'filename="a-filename-b.csv"'),
+        ("x" * 200, f'filename="{"x" * 100}.csv"'),
+    ],
+)
+def test_every_name_of_a_rig_makes_a_name_of_a_file(rig: str, value: str) -> None:
+    assert disposition(Range(rig), None, "csv") == f"attachment; {value}"
 
 
 def frame_of(name: str, values: list[float | None]) -> pl.DataFrame:
@@ -145,8 +162,14 @@ def frame_of(name: str, values: list[float | None]) -> pl.DataFrame:
     return pl.DataFrame({"rig": [name] * len(values), "timestamp": times, **numbers})
 
 
-def csv_of(*frames: pl.DataFrame, rig: Rig = PROPULSION) -> Iterator[bytes]:
-    return exports._csv(cast("Store", Frames(*frames)), Range(rig.name), rig)
+def csv_of(*frames: pl.DataFrame) -> Iterator[bytes]:
+    return made_of("csv", iter(frames))
+
+
+def made_of(format: export_formats.Name, frames: Iterator[pl.DataFrame]) -> Iterator[bytes]:
+    stored = StoredRig(PROPULSION, None, None, None, None)
+    columns = ["rig", "timestamp", *PROPULSION.value_columns]
+    return FORMATS[format].make(frames, stored, columns)
 
 
 @pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r"])
@@ -168,6 +191,8 @@ def test_every_float_is_read_back_exactly() -> None:
     text = b"".join(csv_of(frame_of("rig-1", [*values, None]))).decode()
     found = [number(row["temperature"]) for row in table(text)]
     assert found == [*values, None]
+    records = json.loads(b"".join(made_of("json", iter([frame_of("rig-1", [*values, None])]))))
+    assert [record["temperature"] for record in records] == [*values, None]
     shortest = [row["temperature"] for row in table(text)][: len(values)]
     digits = [len(re.sub(r"e.*|[-.]", "", cell).strip("0")) for cell in shortest]
     assert digits == [len(re.sub(r"e.*|[-.]", "", repr(v)).strip("0")) for v in values]
@@ -176,14 +201,24 @@ def test_every_float_is_read_back_exactly() -> None:
 # Streams
 
 
-def test_a_download_is_made_piece_by_piece() -> None:
-    store = Frames(frame_of("rig-1", [1.0]), frame_of("rig-1", [2.0]))
-    pieces = exports._csv(cast("Store", store), Range("rig-1"), PROPULSION)
-    assert next(pieces).startswith(b"rig,timestamp,temperature")
-    assert store.given == 0
-    next(pieces)
-    assert store.given == 1
-    assert len(list(pieces)) == 1
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_download_is_made_piece_by_piece(format: export_formats.Name) -> None:
+    """No more frames are asked for than what has been sent needs, however many there are."""
+    given = 0
+
+    def frames() -> Iterator[pl.DataFrame]:
+        nonlocal given
+        for _ in range(10):
+            given += 1
+            yield frame_of("rig-1", [float(given)] * 50_000)
+
+    sent_at = {}
+    for piece in made_of(format, frames()):
+        sent_at[given] = sent_at.get(given, 0) + len(piece)
+        assert len(piece) <= export_formats._PIECE_BYTES
+    # Parquet: two frames make a group.
+    assert set(sent_at) - {0, 1} == (set(range(2, 11, 2)) if format == "parquet" else
+                                     set(range(2, 11)))  # fmt: skip
 
 
 def test_a_download_has_no_length_beforehand(house: Asked) -> None:
@@ -224,7 +259,8 @@ def test_a_download_that_is_given_up_leaves_no_connection_behind(
         "headers": [],
     }
     asyncio.run(app(scope, receive, send))
-    assert open_while_sending == [0, 1]
+    # Before the answer begins, so that a database that has gone is a 503.
+    assert open_while_sending == [1, 1]
     assert pool.checkedout() == 0
     app.state.context.store.close()
 

@@ -223,7 +223,7 @@ def test_a_failed_export_leaves_what_was_there(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(export._ExportWriter, "write", fail)
+    monkeypatch.setattr(export.ExportWriter, "write", fail)
     finished = smart_sensor("export", "x.parquet", "--force")
     assert finished.err == "smart-sensor: x.parquet: No space left on device\n"
     assert (home / "x.parquet").read_text() == "precious"
