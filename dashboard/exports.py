@@ -10,13 +10,13 @@ from typing import Annotated
 import anyio
 import polars as pl
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from dashboard.answers import Context, ContextDependency, FilterDependency, nothing_in
 from dashboard.channels import Channels, with_channels
-from dashboard.export_formats import FORMATS, Name, Pieces
+from dashboard.export_formats import FORMATS, Format, Name, Pieces
 from dashboard.file_names import disposition
 from dashboard.problems import documented
 from pipeline.errors import DatabaseUnavailable, SmartSensorError
@@ -47,6 +47,7 @@ class _Asked:
     stored: StoredRig
     selection: Range
     columns: list[str]
+    format: Format
     headers: dict[str, str]
 
 
@@ -61,7 +62,10 @@ def _asked_for(
     stored, selection = asked.selection(context)
     columns = ["rig", "timestamp", *with_channels(stored.rig, channels).value_columns]
     name = disposition(selection, asked.date, format)
-    return _Asked(stored, selection, columns, {"Content-Disposition": name})
+    return _Asked(stored, selection, columns, FORMATS[format], {"Content-Disposition": name})
+
+
+_AskedDependency = Annotated[_Asked, Depends(_asked_for)]
 
 
 @router.get(
@@ -75,14 +79,8 @@ def _asked_for(
         }
     },
 )
-def download(
-    asked: FilterDependency,
-    context: ContextDependency,
-    channels: Channels = None,
-    format: FormatQuery = "csv",
-) -> Response:
+def download(wanted: _AskedDependency, context: ContextDependency) -> Response:
     """Every selected reading as it is stored, at full resolution; times are RFC 3339 in UTC."""
-    wanted = _asked_for(asked, context, channels, format)
     if not _at_once.acquire(blocking=False):
         raise DatabaseUnavailable(f"{_MOST_AT_ONCE} downloads are under way; try again later")
     try:
@@ -90,23 +88,16 @@ def download(
     except BaseException:
         _at_once.release()
         raise
-    made = FORMATS[format]
-    pieces = made.make(frames, wanted.stored, wanted.columns)
-    return Download(pieces, made.media_type, wanted.headers)
+    pieces = wanted.format.make(frames, wanted.stored, wanted.columns)
+    return Download(pieces, wanted.format.media_type, wanted.headers)
 
 
 @router.head("/download", include_in_schema=False)
-def download_head(
-    asked: FilterDependency,
-    context: ContextDependency,
-    channels: Channels = None,
-    format: FormatQuery = "csv",
-) -> Response:
+def download_head(wanted: _AskedDependency, context: ContextDependency) -> Response:
     """What a download would be called, without making it."""
-    wanted = _asked_for(asked, context, channels, format)
     if context.store.extent(wanted.selection) is None:
         raise nothing_in(wanted.stored, wanted.selection)
-    response = Response(media_type=FORMATS[format].media_type, headers=wanted.headers)
+    response = Response(media_type=wanted.format.media_type, headers=wanted.headers)
     # How long it will be nobody knows.
     del response.headers["content-length"]
     return response

@@ -18,14 +18,11 @@ export class Disclosure {
       event.stopPropagation();
       this.close();
     });
-    document.addEventListener("pointerdown", (event) => {
-      const inside = event.target instanceof Node && panel.parentElement?.contains(event.target);
-      if (!inside) this.close(false);
-    });
-    document.addEventListener("focusin", (event) => {
-      const inside = event.target instanceof Node && panel.parentElement?.contains(event.target);
-      if (!inside) this.close(false);
-    });
+    for (const kind of ["pointerdown", "focusin"])
+      document.addEventListener(kind, ({ target }) => {
+        const inside = target instanceof Node && panel.parentElement?.contains(target);
+        if (!inside) this.close(false);
+      });
   }
 
   get isOpen() {

@@ -6,22 +6,31 @@ import { setAttribute, svg } from "./dom.js";
 import { polylines } from "./polylines.js";
 import { extremes } from "./series.js";
 
-const WIDTH = 100;
-const HEIGHT = 26;
+export const WIDTH = 100;
+export const HEIGHT = 26;
+
+/**
+ * The frame of a small picture, stretched to the room that there is.
+ * @param {string} look its classes
+ * @param {...SVGElement} paths
+ */
+export function sparkFrame(look, ...paths) {
+  return svg(
+    "svg",
+    {
+      class: look,
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      preserveAspectRatio: "none",
+      "aria-hidden": "true",
+    },
+    ...paths,
+  );
+}
 
 export class Sparkline {
   constructor() {
     this.path = svg("path");
-    this.node = svg(
-      "svg",
-      {
-        class: "spark",
-        viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
-        preserveAspectRatio: "none",
-        "aria-hidden": "true",
-      },
-      this.path,
-    );
+    this.node = sparkFrame("spark", this.path);
   }
 
   clear() {

@@ -5,9 +5,8 @@
 
 import { setAttribute, svg } from "./dom.js";
 import { overlaps } from "./range.js";
+import { HEIGHT, sparkFrame, WIDTH } from "./sparkline.js";
 
-const WIDTH = 100;
-const HEIGHT = 26;
 const COLUMNS = 50;
 
 /**
@@ -20,16 +19,7 @@ class Strip {
   /** @param {readonly string[]} looks classes of the paths, the last one on top */
   constructor(looks) {
     this.paths = looks.map((look) => svg("path", { class: look }));
-    this.node = svg(
-      "svg",
-      {
-        class: "spark strip",
-        viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
-        preserveAspectRatio: "none",
-        "aria-hidden": "true",
-      },
-      ...this.paths,
-    );
+    this.node = sparkFrame("spark strip", ...this.paths);
   }
 
   /** @param {readonly string[]} shapes one a path */
@@ -55,11 +45,8 @@ export class AlertStrip extends Strip {
    * @param {Range} view
    */
   update(trend, view) {
-    const found = alertColumns(trend, view, COLUMNS);
-    const [yellow, red] = [found.yellow, found.red].map((columns) =>
-      bars(columns, found.red === columns ? 4 : 10),
-    );
-    this.draw([`M0 ${HEIGHT - 2}H${WIDTH}`, yellow, red]);
+    const { yellow, red } = alertColumns(trend, view, COLUMNS);
+    this.draw([`M0 ${HEIGHT - 2}H${WIDTH}`, bars(yellow, 10), bars(red, 4)]);
   }
 }
 

@@ -9,8 +9,6 @@ from pipeline.stores.schema import Schema
 def accounts_of(connection: sa.Connection, schema: Schema) -> Accounts:
     """Numbers of loads by status, and of the rejected rows of those that count by reason."""
     loads = schema.loads
-    count = sa.select(loads.c.status, sa.func.count()).group_by(loads.c.status)
-    by_status: dict[str, int] = dict(connection.execute(count).all())
     postgres = connection.dialect.name == "postgresql"
     function = sa.func.json_each_text if postgres else sa.func.json_each
     each = function(loads.c.rejected_by_reason).table_valued("key", "value")
@@ -22,4 +20,10 @@ def accounts_of(connection: sa.Connection, schema: Schema) -> Accounts:
     )
     # PostgreSQL adds big integers up to a number that it calls numeric.
     rejected = {reason: int(number) for reason, number in connection.execute(reasons)}
-    return Accounts(by_status, rejected)
+    return Accounts(loads_by_status(connection, schema), rejected)
+
+
+def loads_by_status(connection: sa.Connection, schema: Schema) -> dict[str, int]:
+    loads = schema.loads
+    count = sa.select(loads.c.status, sa.func.count()).group_by(loads.c.status)
+    return dict(map(tuple, connection.execute(count)))

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from pipeline.stores.accounts import loads_by_status
 from pipeline.stores.base import Finding, Pruned, Rebuilt, Status
 from pipeline.stores.checking import Check
 from pipeline.stores.migrations import MIGRATIONS
@@ -50,11 +51,10 @@ class Upkeep(ABC):
 
     def status(self) -> Status:
         """Facts of the database. Counts the readings, which takes time where there are many."""
-        loads, changes = self._schema.loads, self._schema.changes
+        changes = self._schema.changes
         with self._unhurried() as connection:
             records = Check(connection, self._schema)
             rigs = records.rigs()
-            statuses = sa.select(loads.c.status, sa.func.count()).group_by(loads.c.status)
             return Status(
                 backend=self.backend,
                 server_version=self._server_version(connection),
@@ -65,7 +65,7 @@ class Upkeep(ABC):
                     sa.select(sa.func.count()).select_from(self._schema.rejects)
                 )
                 or 0,
-                loads=dict(map(tuple, connection.execute(statuses))),
+                loads=loads_by_status(connection, self._schema),
                 size_bytes=self._size_bytes(connection),
                 last_timestamp=max(filter(None, map(records.last_timestamp, rigs)), default=None),
                 last_sequence=connection.scalar(sa.select(sa.func.max(changes.c.sequence))) or 0,

@@ -10,9 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Page
 
 from dashboard.app import create_dashboard
 from tests.dashboard import made
+from tests.services.postgres import PostgresServer
 from tests.services.server import Server, running_server, settings_for
 
 
@@ -50,6 +52,35 @@ def asked(folder: Path, *command: str, **options: Any) -> Iterator[Asked]:
     with running_server(folder, *command, **options) as server:
         with httpx.Client(base_url=server.url, timeout=30.0) as client:
             yield Asked(server, client)
+
+
+def show(page: Page, server: Server | Asked, query: str = "", state: str = "ready") -> Page:
+    """The dashboard of a server, once it is in the state."""
+    url = server.url if isinstance(server, Server) else server.server.url
+    page.goto(f"{url}/dashboard{query}")
+    page.wait_for_selector(f"body[data-state={state}]", timeout=10_000)
+    return page
+
+
+def database_in_turn(request: pytest.FixtureRequest, folder: Path, name: str) -> str:
+    """The URL of a database of its own, on the kind that the parameter of a fixture says."""
+    if request.param == "sqlite":
+        return f"sqlite:///{folder / 'readings.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.create_database(name)
+
+
+def download_scope(rig: str) -> dict[str, Any]:
+    """A request for a download, as a server hands it to an application."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "path": "/api/download",
+        "query_string": f"rig={rig}".encode(),
+        "headers": [],
+    }
 
 
 def dashboard_page(folder: Path, **settings: Any) -> str:

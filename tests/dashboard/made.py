@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import sqlalchemy as sa
 
 from pipeline import simulate
 from pipeline.etl_pipeline import run_etl
@@ -38,6 +39,12 @@ NASTY_NAMES = (
 def load(database: Path, path: Path, rig: Rig | None = None, **settings: Any) -> None:
     """Load a file as another process does: this one, not the server's."""
     run_etl([str(path)], settings=settings_for(database, **settings), rig=rig)
+
+
+def engine_of(url: str) -> sa.Engine:
+    """For plain SQL: an engine for a database that keeps no connection."""
+    used = settings_for(Path("unused.db"), database_url=url)
+    return sa.create_engine(used.database_url, poolclass=sa.NullPool)
 
 
 def live_rows(first: datetime, temperatures: Sequence[float], step_s: float = 1.0) -> pl.DataFrame:

@@ -20,10 +20,9 @@ from dashboard import exports
 from dashboard.app import create_app
 from pipeline.db_utils import dispose_engines
 from pipeline.errors import DatabaseUnavailable
-from pipeline.etl_pipeline import run_etl
 from pipeline.stores.base import Range
 from tests.dashboard import made
-from tests.dashboard.conftest import Asked
+from tests.dashboard.conftest import Asked, database_in_turn, download_scope
 from tests.services.server import Server, running_server, settings_for
 
 # More than the system keeps on the way between a server and a client that reads nothing.
@@ -35,12 +34,9 @@ SOON_S = 5.0
 def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A database with many readings, on each kind in turn."""
     folder = tmp_path_factory.mktemp("departures")
-    if request.param == "sqlite":
-        found = f"sqlite:///{folder / 'readings.db'}"
-    else:
-        found = request.getfixturevalue("postgres_server").create_database("departures")
-    settings = settings_for(folder / "x.db", database_url=found)
-    run_etl([str(made.plain_csv(folder / "long.csv", ROWS, step_s=1.0))], settings=settings)
+    found = database_in_turn(request, folder, "departures")
+    long = made.plain_csv(folder / "long.csv", ROWS, step_s=1.0)
+    made.load(folder / "x.db", long, database_url=found)
     dispose_engines()
     return found
 
@@ -81,8 +77,7 @@ def asking_of(url: str, server: Server) -> Callable[[], int]:
         " AND pid <> pg_backend_pid() AND (query LIKE 'FETCH%' OR query LIKE 'DECLARE%')"
         " AND state IN ('active', 'idle in transaction')"
     )
-    scheme = url.replace("postgresql://", "postgresql+psycopg://")
-    engine = sa.create_engine(scheme, poolclass=sa.NullPool)
+    engine = made.engine_of(url)
 
     def of_the_database() -> int:
         with engine.connect() as connection:
@@ -161,16 +156,7 @@ def ask(app: FastAPI, send: Any) -> list[dict[str, Any]]:
         sent.append(message)
         await send(message)
 
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": "GET",
-        "path": "/api/download",
-        "query_string": b"rig=rig-1",
-        "headers": [],
-    }
-    asyncio.run(app(scope, receive, noting))  # type: ignore[arg-type]  # typed as a mapping
+    asyncio.run(app(download_scope("rig-1"), receive, noting))  # type: ignore[arg-type]  # typed as a mapping
     return sent
 
 

@@ -12,10 +12,8 @@ import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-import sqlalchemy as sa
 
 from pipeline.db_utils import dispose_engines
-from pipeline.etl_pipeline import run_etl
 from pipeline.rig import Rig, load_rig
 from pipeline.settings import default_rig_file
 from pipeline.stores import open_store
@@ -24,6 +22,7 @@ from pipeline.timestamps import UTC_DATETIME
 from pipeline.transfer.export import METADATA
 from pipeline.transfer.imports import import_readings
 from tests.dashboard import made
+from tests.dashboard.conftest import database_in_turn
 from tests.services.server import running_server, settings_for
 
 RIG = load_rig(default_rig_file()).renamed("spiky")
@@ -35,13 +34,8 @@ LEVELS = [channel.alert_column for channel in RIG.scored_channels]
 def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A database with 20,000 readings, on each kind in turn."""
     folder = tmp_path_factory.mktemp("formats")
-    if request.param == "sqlite":
-        found = f"sqlite:///{folder / 'readings.db'}"
-    else:
-        server = request.getfixturevalue("postgres_server")
-        found = server.create_database("formats")
-    settings = settings_for(folder / "x.db", database_url=found)
-    run_etl([str(made.spiky_csv(folder / "spiky.csv"))], settings=settings, rig=RIG)
+    found = database_in_turn(request, folder, "formats")
+    made.load(folder / "x.db", made.spiky_csv(folder / "spiky.csv"), RIG, database_url=found)
     dispose_engines()
     return found
 
@@ -59,9 +53,7 @@ def client(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx
 @pytest.fixture(scope="module")
 def stored(url: str) -> pl.DataFrame:
     """All readings, by plain SQL."""
-    engine = sa.create_engine(
-        url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.NullPool
-    )
+    engine = made.engine_of(url)
     statement = f"SELECT {', '.join(COLUMNS)} FROM sensor_data ORDER BY rig, timestamp"  # noqa: S608  # names of a rig file
     with engine.connect() as connection:
         rows = [tuple(row) for row in connection.exec_driver_sql(statement)]

@@ -28,7 +28,7 @@ from pipeline.stores import open_store
 from pipeline.stores.base import Range, StoredRig
 from pipeline.timestamps import EPOCH, to_microseconds
 from tests.dashboard import made
-from tests.dashboard.conftest import Asked
+from tests.dashboard.conftest import Asked, download_scope
 from tests.services.server import settings_for
 
 PROPULSION = load_rig(default_rig_file())
@@ -249,16 +249,7 @@ def test_a_download_that_is_given_up_leaves_no_connection_behind(
             gone.set()
             await asyncio.sleep(60)
 
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": "GET",
-        "path": "/api/download",
-        "query_string": b"rig=spiky",
-        "headers": [],
-    }
-    asyncio.run(app(scope, receive, send))
+    asyncio.run(app(download_scope("spiky"), receive, send))
     # Before the answer begins, so that a database that has gone is a 503.
     assert open_while_sending == [1, 1]
     assert pool.checkedout() == 0

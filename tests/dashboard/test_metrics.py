@@ -17,7 +17,6 @@ from dashboard import metrics
 from dashboard.app import create_app
 from pipeline import __version__
 from pipeline.db_utils import dispose_engines
-from pipeline.etl_pipeline import run_etl
 from tests.dashboard import made
 from tests.dashboard.conftest import Asked, asked
 from tests.dashboard.heard import client_of, next_of
@@ -277,9 +276,8 @@ def test_without_a_database_the_rest_is_there(lone: Asked) -> None:
 
 
 def test_on_postgres(postgres_url: str, tmp_path: Path) -> None:
-    settings = settings_for(tmp_path / "x.db", database_url=postgres_url)
     for make in (made.sample_csv, made.faulty_csv):
-        run_etl([str(make(tmp_path / "x.csv"))], settings=settings)
+        made.load(tmp_path / "x.db", make(tmp_path / "x.csv"), database_url=postgres_url)
     dispose_engines()
     with (
         running_server(tmp_path, database_url=postgres_url, database_pool_size=3) as server,
@@ -287,10 +285,7 @@ def test_on_postgres(postgres_url: str, tmp_path: Path) -> None:
     ):
         assert len(client.get("/api/download").text.splitlines()) == 101
         found = scraped(client)
-    engine = sa.create_engine(
-        postgres_url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.NullPool
-    )
-    with engine.connect() as connection:
+    with made.engine_of(postgres_url).connect() as connection:
         reasons = sa.text("SELECT reason, count(*) FROM sensor_data_rejects GROUP BY 1")
         assert found.by("rejected_rows", "reason") == dict(connection.execute(reasons).all())
     assert found.by("loads", "status") == {"complete": 2}

@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.dashboard import made
-from tests.dashboard.conftest import Asked, asked
+from tests.dashboard.conftest import Asked, asked, show
 from tests.services.browser import OpenPage, assert_quiet, canvas_ink, watch_of
-from tests.services.server import Server, free_port, running_server, start_server
+from tests.services.server import free_port, running_server, start_server
 
 SCREENS: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": {"width": 1440, "height": 900}},
@@ -27,14 +27,6 @@ POINTS = """() => Object.fromEntries([...window.smartSensor.charts].map(([name, 
     [name, chart.data.datasets.map(set => set.data.map(point => [point.x, point.y]))]))"""
 NEWEST = """() => Math.max(...window.smartSensor.charts.get("temperature")
     .data.datasets[0].data.filter(point => point.y !== null).map(point => point.x))"""
-
-
-def show(page: Page, server: Server | Asked, query: str = "", state: str = "ready") -> Page:
-    """The dashboard of a server, once it is in the state."""
-    url = server.url if isinstance(server, Server) else server.server.url
-    page.goto(f"{url}/dashboard{query}")
-    page.wait_for_selector(f"body[data-state={state}]", timeout=10_000)
-    return page
 
 
 def drawn(page: Page) -> dict[str, list[list[Any]]]:

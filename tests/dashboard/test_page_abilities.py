@@ -5,14 +5,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.conftest import Asked
+from tests.dashboard.conftest import Asked, show
 from tests.services.browser import OpenPage, assert_quiet
-
-
-def show(page: Page, house: Asked, query: str = "", state: str = "ready") -> Page:
-    page.goto(f"{house.server.url}/dashboard{query}")
-    page.wait_for_selector(f"body[data-state={state}]", timeout=10_000)
-    return page
 
 
 def test_dragging_zooms_and_the_link_shows_the_same(house: Asked, page: Page) -> None:
