@@ -17,7 +17,18 @@ from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES
 
-from dashboard import api, buckets, exports, live, metrics, pages, problems, ready
+from dashboard import (
+    api,
+    buckets,
+    exports,
+    guards,
+    live,
+    metrics,
+    pages,
+    problems,
+    ready,
+    sign_in,
+)
 from dashboard.answers import Context
 from dashboard.export_formats import FORMATS
 from dashboard.kept import Answers, KeptAnswers
@@ -84,7 +95,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(KeptAnswers, answers=context.answers)
     problems.install(app)
-    for router in (api.router, buckets.router, exports.router, live.router, ready.router):
+    guards.install(app, settings, store)
+    for router in (
+        api.router,
+        buckets.router,
+        exports.router,
+        live.router,
+        ready.router,
+        sign_in.router,
+    ):
         app.include_router(router)
     metrics.install(app)
     app.mount("/static", pages.StaticPages(directory=pages.STATIC), name="static")
@@ -124,6 +143,9 @@ def serve(app: FastAPI, settings: Settings) -> None:
             # A line a request would drown everything else.
             access_log=settings.log_level == "DEBUG",
             timeout_graceful_shutdown=_GRACE_S,
+            # Who is behind a proxy: dashboard/clients.py.
+            proxy_headers=False,
+            server_header=False,
         )
     )
     for listener in listeners:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 from anyio.to_thread import run_sync
@@ -203,7 +202,7 @@ class Live:
 async def data(socket: WebSocket, rig: str | None = None) -> None:
     """The present state at once, then each change as it lands in the database."""
     live: Live = socket.app.state.live
-    if not _same_origin(socket) or live.clients >= _MOST_CLIENTS:
+    if live.clients >= _MOST_CLIENTS:
         # Before it is accepted: the browser sees 403.
         await socket.close(1008)
         return
@@ -234,12 +233,6 @@ async def _deliver(socket: WebSocket, client: Client, included: int, snapshot: b
                 included = sequence
             if sequence >= included:
                 await _send(socket, message)
-
-
-def _same_origin(socket: WebSocket) -> bool:
-    """Whether a page of ours asks, or a program; not a page of somebody else in a browser."""
-    origin = socket.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == socket.headers.get("host")
 
 
 async def _listen(socket: WebSocket, gone: Callable[[], None]) -> None:

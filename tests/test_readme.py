@@ -171,7 +171,7 @@ def test_every_command_of_the_table_explains_itself(
 ) -> None:
     shell = activated(installed, environment)
     rows = re.findall(r"^\| `((?:smart-sensor|python) [^`]*)` \|(.*)\|$", README, re.MULTILINE)
-    assert len(rows) == 12
+    assert len(rows) == 13
     for command, meaning in rows:
         for each in [command, *re.findall(r"`(python [^`]*)`", meaning)]:
             bare = re.sub(r"\s*(\[|PATH|--to|--older-than).*", "", each)

@@ -11,6 +11,7 @@ import polars as pl
 from pipeline.rig import Rig
 from pipeline.rollups import Integers
 from pipeline.scoring import Moments
+from pipeline.tokens import Token
 
 if TYPE_CHECKING:
     from pipeline.stores.records import Records
@@ -308,6 +309,21 @@ class Store(Protocol):
 
         Those of which something shorter, or readings, are kept stay.
         """
+
+    def tokens(self) -> list[Token]:
+        """All tokens by name, revoked ones as well."""
+
+    def add_token(self, token: Token) -> None:
+        """Keep a token. Raises SmartSensorError where its name is taken, or there are too many."""
+
+    def revoke_token(self, name: str, now: datetime) -> bool:
+        """Refuse a token from now on; False where it is revoked already.
+
+        Raises NothingFoundError, which names those that there are.
+        """
+
+    def note_use(self, name: str, now: datetime) -> None:
+        """Record that a token was used. In SQLite every page notices: do it rarely."""
 
     def version(self) -> int:
         """A number that differs from the last one when anybody has committed anything since.

@@ -215,6 +215,19 @@ class Schema:
         )
 
     @cached_property
+    def tokens(self) -> sa.Table:
+        return sa.Table(
+            f"{self.table_name}_tokens",
+            self.metadata,
+            sa.Column("name", sa.Text, primary_key=True, nullable=False),
+            sa.Column("scope", sa.Text, nullable=False),
+            sa.Column("digest", sa.Text, nullable=False),
+            sa.Column("created_at", Moment, nullable=False),
+            sa.Column("last_used_at", Moment),
+            sa.Column("revoked_at", Moment),
+        )
+
+    @cached_property
     def migrations(self) -> sa.Table:
         return sa.Table(
             f"{self.table_name}_migrations",
