@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import uvicorn
 from anyio.to_thread import run_sync
@@ -23,15 +23,19 @@ from dashboard import (
     exports,
     guards,
     live,
+    loads,
     metrics,
     pages,
     problems,
     ready,
+    rejects,
     sign_in,
 )
 from dashboard.answers import Context
 from dashboard.export_formats import FORMATS
+from dashboard.jobs import Jobs
 from dashboard.kept import Answers, KeptAnswers
+from dashboard.uploads import Uploads
 from pipeline import __version__
 from pipeline.errors import SettingsError, SmartSensorError
 from pipeline.retention import apply_retention
@@ -58,13 +62,27 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     store = open_store(settings)
     context = Context(settings, configured_rig(settings), store, Answers(store))
 
+    uploads = Uploads(settings.uploads_folder, settings.max_upload_mb << 20)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+
+        def tell(message: dict[str, Any]) -> None:
+            # The loop may have ended before the thread that tells it something.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(app.state.live.broadcast, message)
+
+        jobs = Jobs(context, uploads, tell)
+        app.state.jobs = jobs
+        jobs.start(uploads.open())
         tasks = [
             asyncio.create_task(work) for work in (app.state.live.watch(), _retain(store, settings))
         ]
         yield
         app.state.stopping = True
+        await run_sync(jobs.stop, _GRACE_S)
+        uploads.close()
         for task in tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -81,6 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.context = context
+    app.state.uploads = uploads
     app.state.live = live.Live(context)
     app.state.stopping = False
     app.add_middleware(
@@ -100,11 +119,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         api.router,
         buckets.router,
         exports.router,
+        rejects.router,
         live.router,
         ready.router,
         sign_in.router,
     ):
         app.include_router(router)
+    # How large a file may be is looked at while it is written: no other limit is in the way.
+    app.include_router(loads.router, max_body_size=sys.maxsize)
     metrics.install(app)
     app.mount("/static", pages.StaticPages(directory=pages.STATIC), name="static")
     return app

@@ -6,6 +6,7 @@ own, so that a slow or dead one delays nobody.
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,6 +39,8 @@ _MOST_CHANGES = 32
 _JUST_AFTER = timedelta(microseconds=1)
 _MOST_CLIENTS = 1_000
 _REFRESH = b'{"type":"refresh"'
+# The sequence number of what belongs to no change.
+_IN_ANY_CASE = sys.maxsize
 
 
 class Client:
@@ -89,6 +92,13 @@ class Live:
     def leave(self, client: Client) -> None:
         self._clients.discard(client)
         self._dropped_for_others += client.dropped
+
+    def broadcast(self, message: dict[str, Any]) -> None:
+        """Send something that is no change of data; who is too slow for it does without."""
+        body = to_json(message)
+        for client in self._clients:
+            if not client.messages.full():
+                client.messages.put_nowait((_IN_ANY_CASE, body))
 
     async def watch(self) -> None:
         """Look for changes until cancelled. A database that is away is waited for."""

@@ -3,6 +3,7 @@
 No other file reads the environment.
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Callable
@@ -170,6 +171,12 @@ class Settings(BaseSettings):
         "Requests that each other machine may make in a minute; 0: any number.",
         "a whole number, 0 to 1000000",
     )
+    max_upload_mb: Annotated[int, Field(ge=1, le=1_000_000)] = _setting(
+        2048,
+        "Most megabytes (of 1024 * 1024 bytes) of a file that is loaded in the browser, also when "
+        "it is unpacked.",
+        "a whole number, 1 to 1000000",
+    )
     dashboard_refresh_interval: Annotated[int, Field(ge=1, le=86400)] = _setting(
         30,
         "Seconds between polls while the WebSocket is down.",
@@ -299,6 +306,16 @@ class Settings(BaseSettings):
                     "set both so that low is below high"
                 )
         return self
+
+    @property
+    def uploads_folder(self) -> Path:
+        """Where files that are sent to the server wait for their load: one a database."""
+        url = make_url(self.database_url)
+        beside = Path(str(url.database)).parent
+        if url.drivername != "sqlite":
+            beside = project_home() / "data"
+        identity = url.set(password=None).render_as_string() + self.table_name
+        return beside / f"uploads-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
     @property
     def masked_database_url(self) -> str:

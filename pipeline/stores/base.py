@@ -15,6 +15,7 @@ from pipeline.tokens import Token
 
 if TYPE_CHECKING:
     from pipeline.stores.records import Records
+    from pipeline.stores.reject_queries import WantedRejects
 
 
 @dataclass(frozen=True)
@@ -259,7 +260,16 @@ class Store(Protocol):
         follow each other follow each other, too.
         """
 
-    def loads(self, limit: int) -> list[dict[str, Any]]: ...
+    def loads(self, limit: int, rig: str | None = None) -> list[dict[str, Any]]:
+        """The newest rows of the ledger, of all rigs or of one."""
+
+    def rejects(
+        self, wanted: "WantedRejects", limit: int, before: int | None = None
+    ) -> list[dict[str, Any]]:
+        """The newest rejected rows, or those older than the one with the id `before`."""
+
+    def reject_counts(self, wanted: "WantedRejects") -> dict[str, int]:
+        """How many rejected rows there are of each reason."""
 
     def accounts(self) -> Accounts:
         """What all loads together have brought and rejected, as the ledger says."""

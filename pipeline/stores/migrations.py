@@ -67,6 +67,13 @@ def _make_tokens(connection: sa.Connection, schema: Schema) -> None:
     schema.tokens.create(connection)
 
 
+def _index_rejects_by_reason(connection: sa.Connection, schema: Schema) -> None:
+    """The newest rejects of a reason are found without reading all of them."""
+    name = f"{schema.rejects.name}_reason"
+    index = next(each for each in schema.rejects.indexes if each.name == name)
+    connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
+
+
 # Names are recorded in databases: append only.
 MIGRATIONS: dict[str, Migration] = {
     "0001_tables": _create_tables,
@@ -74,6 +81,7 @@ MIGRATIONS: dict[str, Migration] = {
     "0003_rollups": _make_rollups,
     "0004_notices": postgres_notices.install,
     "0005_tokens": _make_tokens,
+    "0006_rejects_by_reason": _index_rejects_by_reason,
 }
 
 

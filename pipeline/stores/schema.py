@@ -198,6 +198,7 @@ class Schema:
             sa.Column("raw", sa.Text, nullable=False),
             sa.Index(f"{self.table_name}_rejects_time", "rig", "timestamp"),
             sa.Index(f"{self.table_name}_rejects_load", "load_id"),
+            sa.Index(f"{self.table_name}_rejects_reason", "rig", "reason", "id"),
         )
 
     @cached_property

@@ -162,11 +162,17 @@ def test_an_unknown_path_is_not_found(house: Asked, path: str) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize(
-    "path", [*FILTERED, "/api/rigs", "/api/loads", "/api/health", "/dashboard", "/", "/static/x.js"]
+    "path",
+    [*FILTERED, "/api/rigs", "/api/rejects", "/api/health", "/dashboard", "/", "/static/x.js"],
 )
 def test_nothing_can_be_written(house: Asked, method: str, path: str) -> None:
     response = house.client.request(method, path)
     assert_problem(response, 405, method)
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_the_ledger_is_only_added_to(house: Asked, method: str) -> None:
+    assert_problem(house.client.request(method, "/api/loads"), 405, method)
 
 
 def test_a_method_that_is_not_possible_says_which_are(house: Asked) -> None:
