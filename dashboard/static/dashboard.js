@@ -167,19 +167,6 @@ export class Dashboard {
     this.loadView();
   }
 
-  /**
-   * What a file has brought: its rig, and of that a range, or everything.
-   * @param {string} rig
-   * @param {Range | null} range
-   */
-  async showLoaded(rig, range) {
-    await this.refresh();
-    this.chooseRig(rig);
-    if (this.rig?.name !== rig) return;
-    if (range) this.show(range);
-    else this.choose({ base: { kind: "all" }, zoom: null });
-  }
-
   /** @param {ZoneChoice} zone */
   chooseZone(zone) {
     this.#go({ ...this.page, zone }, "push");

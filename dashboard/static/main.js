@@ -16,7 +16,7 @@ const upload = new UploadDialog({
   rig: () => dashboard.rig?.name ?? null,
   rigs: () => dashboard.rigs.map(({ name }) => name),
   zone: () => dashboard.zone,
-  show: (rig, range) => dashboard.showLoaded(rig, range),
+  show: showLoaded,
 });
 
 const feed = new LiveFeed(
@@ -81,3 +81,16 @@ new Keyboard([
 };
 
 dashboard.start();
+
+/**
+ * What a file has brought: its rig, and of that a range, or everything.
+ * @param {string} rig
+ * @param {import("./range.js").Range | null} range
+ */
+async function showLoaded(rig, range) {
+  await dashboard.refresh();
+  dashboard.chooseRig(rig);
+  if (dashboard.rig?.name !== rig) return;
+  if (range) dashboard.show(range);
+  else dashboard.choose({ base: { kind: "all" }, zoom: null });
+}
