@@ -9,14 +9,14 @@ from typing import Any
 
 import polars as pl
 
-from dashboard.exports import _csv
+from dashboard.export_formats import FORMATS
 from pipeline.db_utils import dispose_engines
 from pipeline.etl_pipeline import run_etl
 from pipeline.rig import Rig
 from pipeline.settings import load_settings
 from pipeline.simulate import write_csv
 from pipeline.stores import Store, open_store
-from pipeline.stores.base import Range
+from pipeline.stores.base import Range, StoredRig
 from pipeline.streaming import LiveWriter
 from tests.conftest import DATA
 from tests.services.postgres import PostgresServer
@@ -52,12 +52,13 @@ def answers(store: Store) -> dict[str, Any]:
         for part in range(4):
             start = stored.first_timestamp + part * third
             selection = Range(stored.rig.name, start, start + third if part else None)
-            found[f"{stored.rig.name} {part}"] = of_range(store, selection, stored.rig)
+            found[f"{stored.rig.name} {part}"] = of_range(store, selection, stored)
     return found
 
 
-def of_range(store: Store, selection: Range, rig: Rig) -> dict[str, Any]:
+def of_range(store: Store, selection: Range, stored: StoredRig) -> dict[str, Any]:
     frames = list(store.readings(selection))
+    columns = ["rig", "timestamp", *stored.rig.value_columns]
     return {
         "kpis": store.kpis(selection),
         # From roll-ups, from readings, and all readings of a part.
@@ -65,7 +66,7 @@ def of_range(store: Store, selection: Range, rig: Rig) -> dict[str, Any]:
         "alerts": store.alerts(selection, ["red", "yellow"], 100).to_dicts(),
         "extent": store.extent(selection),
         "readings": pl.concat(frames).to_dicts() if frames else [],
-        "export": b"".join(_csv(store, selection, rig)),
+        "export": b"".join(FORMATS["csv"].make(frames, stored, columns)),
     }
 
 
