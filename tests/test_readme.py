@@ -161,9 +161,10 @@ def test_request_and_python_examples(installed: Path, environment: dict[str, str
     (installed / "example.py").write_text(example)
     assert float(run("python example.py", installed, shell)) == pytest.approx(60.1, abs=0.1)
     with serving("smart-sensor serve", installed, shell):
-        for command in commands("curl"):
-            answer = run(command.replace("8000", shell["PORT"]), installed, shell)
-            assert '"total_records":100' in answer
+        asked = [command.replace("8000", shell["PORT"]) for command in commands("curl")]
+        kpis, preview = (run(command, installed, shell) for command in asked)
+        assert '"total_records":100' in kpis
+        assert '"accepted":100' in preview
 
 
 def test_every_command_of_the_table_explains_itself(
@@ -171,7 +172,7 @@ def test_every_command_of_the_table_explains_itself(
 ) -> None:
     shell = activated(installed, environment)
     rows = re.findall(r"^\| `((?:smart-sensor|python) [^`]*)` \|(.*)\|$", README, re.MULTILINE)
-    assert len(rows) == 12
+    assert len(rows) == 13
     for command, meaning in rows:
         for each in [command, *re.findall(r"`(python [^`]*)`", meaning)]:
             bare = re.sub(r"\s*(\[|PATH|--to|--older-than).*", "", each)

@@ -7,13 +7,24 @@ import { byId } from "./dom.js";
 import { Keyboard } from "./keyboard.js";
 import { LiveFeed } from "./live.js";
 import { themeSwitch } from "./preferences.js";
+import { UploadDialog } from "./upload.js";
 
 const settings = document.body.dataset;
 const dashboard = new Dashboard(settings.version ?? "");
 
+const upload = new UploadDialog({
+  rig: () => dashboard.rig?.name ?? null,
+  rigs: () => dashboard.rigs.map(({ name }) => name),
+  zone: () => dashboard.zone,
+  show: showLoaded,
+});
+
 const feed = new LiveFeed(
   {
-    onMessage: (message) => dashboard.receive(message),
+    onMessage: (message) => {
+      upload.hear(message);
+      dashboard.receive(message);
+    },
     onState: (connection) => dashboard.setConnection(connection),
     onPoll: () => dashboard.paused || dashboard.refresh(),
   },
@@ -57,6 +68,7 @@ new Keyboard([
   { keys: ["d"], does: "Choose a day or times", run: () => timeBar.open() },
   { keys: ["p"], does: "Pause, resume", run: () => dashboard.togglePause() },
   { keys: ["e"], does: "Export", run: () => dashboard.screen.exports.open() },
+  { keys: ["u"], does: "Load a file", run: () => upload.choose() },
   { keys: ["a", "q", "l"], does: "Alerts, quality, loads", run: (key) => rail.open(tabKeys[key]) },
   { keys: ["z"], does: "Next time zone", run: () => dashboard.nextZone() },
   { keys: ["t"], does: "Next theme", run: nextTheme },
@@ -69,3 +81,16 @@ new Keyboard([
 };
 
 dashboard.start();
+
+/**
+ * What a file has brought: its rig, and of that a range, or everything.
+ * @param {string} rig
+ * @param {import("./range.js").Range | null} range
+ */
+async function showLoaded(rig, range) {
+  await dashboard.refresh();
+  dashboard.chooseRig(rig);
+  if (dashboard.rig?.name !== rig) return;
+  if (range) dashboard.show(range);
+  else dashboard.choose({ base: { kind: "all" }, zoom: null });
+}

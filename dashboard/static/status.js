@@ -44,6 +44,16 @@ export function showEmpty() {
   showBlank(
     element("h2", {}, "No readings yet"),
     element("p", {}, "Load a file, and this page will show it at once, without a reload:"),
+    element(
+      "div",
+      { class: "blank-actions" },
+      element(
+        "button",
+        { type: "button", class: "primary", onclick: () => byId("load-file").click() },
+        "Load a file",
+      ),
+    ),
+    element("p", {}, "Or on the server's command line:"),
     element("pre", {}, element("code", {}, "smart-sensor etl your.csv")),
     element(
       "p",

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline import __version__
-from pipeline.commands import database, keeping, loading, moving, running, simulating
+from pipeline.commands import database, keeping, loading, moving, running, simulating, tokens
 
 app = typer.Typer(
     name="smart-sensor",
@@ -46,3 +46,4 @@ whatever_follows = {"ignore_unknown_options": True, "allow_extra_args": True}
 app.command("run", context_settings=whatever_follows)(running.run_main)
 app.command()(simulating.simulate)
 app.add_typer(database.app, name="db")
+app.add_typer(tokens.app, name="token")

@@ -20,7 +20,7 @@ from typing import BinaryIO, cast
 
 import polars as pl
 
-from pipeline.errors import SourceError
+from pipeline.errors import FormatError, SourceError
 from pipeline.rig import Rig
 from pipeline.sources.base import Batch, ColumnMap, Misshapen
 from pipeline.sources.quoted import quoted_batches
@@ -186,7 +186,7 @@ class CsvSource:
                 cut = block.rfind(b"\n") + 1
                 block, rest = block[:cut], block[cut:]
                 if len(rest) > _LONGEST_LINE:
-                    raise SourceError(f"{self.name}: line {line} does not end; not a CSV file")
+                    raise FormatError(f"{self.name}: line {line} does not end; not a CSV file")
                 if block:
                     block = self._checked(block, line)
                     yield block
@@ -196,7 +196,7 @@ class CsvSource:
         """The block with `\\n` line ends. Raises SourceError unless it is UTF-8 text."""
         if b"\0" in block:
             place = line + block.count(b"\n", 0, block.index(b"\0"))
-            raise SourceError(f"{self.name}: line {place} has a zero byte: a binary file, not CSV")
+            raise FormatError(f"{self.name}: line {place} has a zero byte: a binary file, not CSV")
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
         if not block.isascii():

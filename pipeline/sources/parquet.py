@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.errors import SourceError
+from pipeline.errors import FormatError, SourceError
 from pipeline.rig import Rig
 from pipeline.sources.base import Batch, ColumnMap
 from pipeline.sources.typed import json_rows, typed_rows
@@ -18,8 +18,8 @@ _ROWS = 131_072
 class ParquetSource:
     """One Parquet file; its line numbers are row numbers, from 1."""
 
-    def __init__(self, path: Path, rig: Rig) -> None:
-        self.name = str(path)
+    def __init__(self, path: Path, rig: Rig, name: str | None = None) -> None:
+        self.name = str(path) if name is None else name
         self.size_bytes = path.stat().st_size
         self.bytes_read = 0
         self._path = path
@@ -27,12 +27,12 @@ class ParquetSource:
             header = list(pl.read_parquet_schema(path))
             self._rows = int(pl.scan_parquet(path).select(pl.len()).collect().item())
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise SourceError(
-                f"{path}: not a readable Parquet file: {_first_line(error)}"
+            raise FormatError(
+                f"{self.name}: not a readable Parquet file: {_first_line(error)}"
             ) from None
         self.columns = ColumnMap.find(header, rig, self.name)
         if not self._rows:
-            raise SourceError(f"{path}: has columns but no rows")
+            raise SourceError(f"{self.name}: has columns but no rows")
 
     def batches(self) -> Iterator[Batch]:
         frame = pl.scan_parquet(self._path)

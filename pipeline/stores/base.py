@@ -11,9 +11,11 @@ import polars as pl
 from pipeline.rig import Rig
 from pipeline.rollups import Integers
 from pipeline.scoring import Moments
+from pipeline.tokens import Token
 
 if TYPE_CHECKING:
     from pipeline.stores.records import Records
+    from pipeline.stores.reject_queries import WantedRejects
 
 
 @dataclass(frozen=True)
@@ -258,7 +260,16 @@ class Store(Protocol):
         follow each other follow each other, too.
         """
 
-    def loads(self, limit: int) -> list[dict[str, Any]]: ...
+    def loads(self, limit: int, rig: str | None = None) -> list[dict[str, Any]]:
+        """The newest rows of the ledger: all, or those for a rig or with readings of it."""
+
+    def rejects(
+        self, wanted: "WantedRejects", limit: int, before: int | None = None
+    ) -> list[dict[str, Any]]:
+        """The newest rejected rows, or those older than the one with the id `before`."""
+
+    def reject_counts(self, wanted: "WantedRejects") -> dict[str, int]:
+        """How many rejected rows there are of each reason."""
 
     def accounts(self) -> Accounts:
         """What all loads together have brought and rejected, as the ledger says."""
@@ -308,6 +319,21 @@ class Store(Protocol):
 
         Those of which something shorter, or readings, are kept stay.
         """
+
+    def tokens(self) -> list[Token]:
+        """All tokens by name, revoked ones as well."""
+
+    def add_token(self, token: Token) -> None:
+        """Keep a token. Raises SmartSensorError where its name is taken, or there are too many."""
+
+    def revoke_token(self, name: str, now: datetime) -> bool:
+        """Refuse a token from now on; False where it is revoked already.
+
+        Raises NothingFoundError, which names those that there are.
+        """
+
+    def note_use(self, name: str, now: datetime) -> None:
+        """Record that a token was used. In SQLite every page notices: do it rarely."""
 
     def version(self) -> int:
         """A number that differs from the last one when anybody has committed anything since.

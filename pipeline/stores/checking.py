@@ -10,6 +10,7 @@ from pipeline.quality import REASONS
 from pipeline.stores.base import Finding, Range
 from pipeline.stores.schema import Schema, beyond, within
 from pipeline.stores.sql import columns_of, distinct_values
+from pipeline.tokens import Scope
 
 _STATUSES = ("complete", "nothing accepted", "live", "superseded")
 
@@ -30,6 +31,7 @@ class Check:
             *self._rejects(),
             *self._changes(),
             *self._rigs(),
+            *self._tokens(),
             *self._copy(),
         ]
 
@@ -118,6 +120,13 @@ class Check:
             mine = self._connection.scalar(sa.select(sa.literal(1)).where(ours).limit(1))
             # Of another program's rig there is none.
             yield Finding(f"rig {name!r} has readings, and no definition", wrong=mine is not None)
+
+    def _tokens(self) -> Iterator[Finding]:
+        tokens = self._schema.tokens.c
+        for name, scope in self._connection.execute(
+            sa.select(tokens.name, tokens.scope).where(tokens.scope.not_in(list(Scope)))
+        ):
+            yield Finding(f"token {name!r} has the scope {scope!r}, which does not exist")
 
     def _copy(self) -> Iterator[Finding]:
         if self.is_unfinished_copy():

@@ -62,12 +62,26 @@ def _make_rollups(connection: sa.Connection, schema: Schema) -> None:
     _add_summary_columns(connection, schema, columns_of(connection, schema.table_name))
 
 
+def _make_tokens(connection: sa.Connection, schema: Schema) -> None:
+    """Who may write from elsewhere, and read where that needs a token."""
+    schema.tokens.create(connection)
+
+
+def _index_rejects_by_reason(connection: sa.Connection, schema: Schema) -> None:
+    """The newest rejects of a reason are found without reading all of them."""
+    name = f"{schema.rejects.name}_reason"
+    index = next(each for each in schema.rejects.indexes if each.name == name)
+    connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
+
+
 # Names are recorded in databases: append only.
 MIGRATIONS: dict[str, Migration] = {
     "0001_tables": _create_tables,
     "0002_departed": _count_what_departed,
     "0003_rollups": _make_rollups,
     "0004_notices": postgres_notices.install,
+    "0005_tokens": _make_tokens,
+    "0006_rejects_by_reason": _index_rejects_by_reason,
 }
 
 

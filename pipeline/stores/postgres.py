@@ -26,6 +26,7 @@ from pipeline.stores.postgres_upkeep import PostgresUpkeep
 from pipeline.stores.questions import Questions
 from pipeline.stores.schema import Schema
 from pipeline.stores.sql import wait_for_turn
+from pipeline.stores.tokens import TokenTable
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ _OLDEST = 14
 _LOCK_TIMEOUT_S = 30
 
 
-class PostgresStore(Questions, PostgresUpkeep):
+class PostgresStore(Questions, PostgresUpkeep, TokenTable):
     """A PostgreSQL database as a Store."""
 
     backend = "postgresql"

@@ -15,7 +15,7 @@ from pipeline.rig import LEVELS, Rig
 from pipeline.rollups import Integers
 from pipeline.scoring import Moments
 from pipeline.stores import statistics_queries
-from pipeline.stores.accounts import accounts_of
+from pipeline.stores.accounts import accounts_of, concerns
 from pipeline.stores.base import (
     Accounts,
     Change,
@@ -30,6 +30,7 @@ from pipeline.stores.figures import Figures, alerts_query
 from pipeline.stores.inside_buckets import ALERTS, InsideBuckets
 from pipeline.stores.migrations import is_current
 from pipeline.stores.pools import connections_of
+from pipeline.stores.reject_queries import RejectQueries, WantedRejects
 from pipeline.stores.rollup_queries import RangeSummaries, extent_of
 from pipeline.stores.rollup_state import RollupState, parsed, state_of, states
 from pipeline.stores.schema import Schema, within
@@ -185,10 +186,12 @@ class Questions:
         newest = found.sort("timestamp", "channel", descending=[True, False])
         return newest.head(limit)
 
-    def loads(self, limit: int) -> list[dict[str, Any]]:
+    def loads(self, limit: int, rig: str | None = None) -> list[dict[str, Any]]:
         loads = self._schema.loads
         query = sa.select(loads).order_by(loads.c.id.desc()).limit(limit)
         with self._reading() as connection:
+            if rig is not None:
+                query = query.where(concerns(connection, loads, rig))
             return [dict(row._mapping) for row in connection.execute(query)]
 
     def accounts(self) -> Accounts:
@@ -201,6 +204,16 @@ class Questions:
     def is_current(self) -> bool:
         with self._reading() as connection:
             return is_current(connection, self._schema)
+
+    def rejects(
+        self, wanted: WantedRejects, limit: int, before: int | None = None
+    ) -> list[dict[str, Any]]:
+        with self._reading() as connection:
+            return RejectQueries(connection, self._schema).newest(wanted, limit, before)
+
+    def reject_counts(self, wanted: WantedRejects) -> dict[str, int]:
+        with self._reading() as connection:
+            return RejectQueries(connection, self._schema).counts(wanted)
 
     def changes_after(self, sequence: int, limit: int) -> list[Change]:
         changes = self._schema.changes.c

@@ -198,6 +198,7 @@ class Schema:
             sa.Column("raw", sa.Text, nullable=False),
             sa.Index(f"{self.table_name}_rejects_time", "rig", "timestamp"),
             sa.Index(f"{self.table_name}_rejects_load", "load_id"),
+            sa.Index(f"{self.table_name}_rejects_reason", "rig", "reason", "id"),
         )
 
     @cached_property
@@ -212,6 +213,19 @@ class Schema:
             sa.Column("rows", sa.BigInteger, nullable=False),
             sa.Column("committed_at", Moment, nullable=False),
             sqlite_autoincrement=True,
+        )
+
+    @cached_property
+    def tokens(self) -> sa.Table:
+        return sa.Table(
+            f"{self.table_name}_tokens",
+            self.metadata,
+            sa.Column("name", sa.Text, primary_key=True, nullable=False),
+            sa.Column("scope", sa.Text, nullable=False),
+            sa.Column("digest", sa.Text, nullable=False),
+            sa.Column("created_at", Moment, nullable=False),
+            sa.Column("last_used_at", Moment),
+            sa.Column("revoked_at", Moment),
         )
 
     @cached_property

@@ -20,6 +20,7 @@ from pipeline.stores.questions import Questions
 from pipeline.stores.schema import Schema
 from pipeline.stores.sqlite_rows import RowWriter, driver
 from pipeline.stores.sqlite_upkeep import SqliteUpkeep
+from pipeline.stores.tokens import TokenTable
 from pipeline.stores.watch import Watch
 
 # No table of a setting can have this name.
@@ -29,7 +30,7 @@ _LONG_LOAD_ROWS = 200_000
 _LIVE = timedelta(minutes=1)
 
 
-class SqliteStore(Questions, SqliteUpkeep):
+class SqliteStore(Questions, SqliteUpkeep, TokenTable):
     """A SQLite file as a Store."""
 
     backend = "sqlite"

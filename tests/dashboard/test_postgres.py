@@ -60,12 +60,13 @@ def server(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
 
 
 def answer(client: httpx.Client, question: str) -> Any:
-    """Status and content, without the time at which it was given."""
+    """Status and content, without the time at which it was given, and its id."""
     response = client.get(question)
     if response.headers["content-type"].startswith("text/csv"):
         return response.status_code, response.text
     body = response.json()
-    body.pop("timestamp", None)
+    for its_own in ("timestamp", "request_id"):
+        body.pop(its_own, None)
     return response.status_code, body
 
 

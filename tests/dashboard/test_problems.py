@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from dashboard import problems
+from dashboard.arrivals import Arrivals
 from pipeline.errors import SmartSensorError
 from tests.dashboard import made
 from tests.dashboard.conftest import Asked, asked
@@ -31,10 +33,11 @@ def assert_problem(response: httpx.Response, status: int, *words: str) -> None:
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     body = response.json()
-    assert set(body) == {"type", "title", "status", "detail", "instance"}
+    assert set(body) == {"type", "title", "status", "detail", "instance", "request_id"}
+    assert body["request_id"] == response.headers["x-request-id"]
     assert body["type"] == "about:blank"
     assert body["status"] == status
-    assert body["title"] == httpx.codes.get_reason_phrase(status)
+    assert body["title"] == HTTPStatus(status).phrase
     assert body["instance"] == httpx.URL(response.request.url).path
     for word in words:
         assert word in body["detail"], body["detail"]
@@ -159,11 +162,17 @@ def test_an_unknown_path_is_not_found(house: Asked, path: str) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize(
-    "path", [*FILTERED, "/api/rigs", "/api/loads", "/api/health", "/dashboard", "/", "/static/x.js"]
+    "path",
+    [*FILTERED, "/api/rigs", "/api/rejects", "/api/health", "/dashboard", "/", "/static/x.js"],
 )
 def test_nothing_can_be_written(house: Asked, method: str, path: str) -> None:
     response = house.client.request(method, path)
     assert_problem(response, 405, method)
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_the_ledger_is_only_added_to(house: Asked, method: str) -> None:
+    assert_problem(house.client.request(method, "/api/loads"), 405, method)
 
 
 def test_a_method_that_is_not_possible_says_which_are(house: Asked) -> None:
@@ -182,6 +191,7 @@ def test_an_error_of_ours_says_nothing_of_the_inside() -> None:
     """No such error is known: one is put in, in this process."""
     app = FastAPI()
     problems.install(app)
+    app.add_middleware(Arrivals)
 
     @app.get("/broken")
     def broken() -> None:
@@ -192,7 +202,7 @@ def test_an_error_of_ours_says_nothing_of_the_inside() -> None:
         raise SmartSensorError("the rig file says so")
 
     async def ask(path: str) -> httpx.Response:
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
             return await client.get(path)
 

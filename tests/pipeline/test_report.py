@@ -57,7 +57,7 @@ def test_rejects_come_with_the_most_frequent_reason_first() -> None:
 
 
 def test_a_preview_without_rows_has_no_empty_tables() -> None:
-    found = Preview("x.csv", "rig-1", "UTC", "ISO 8601", {"format": "CSV"}, [], [])
+    found = Preview("x.csv", "rig-1", "UTC", "ISO 8601", {"format": "CSV"}, [], [], [])
     text = printed(print_preview, found)
     assert "x.csv: preview, nothing is loaded" in text
     assert "First" not in text

@@ -4,9 +4,11 @@ Use it in `tests/conftest.py` with `pytest_plugins = ["tests.services.browser"]`
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -27,6 +29,7 @@ CONTEXT: dict[str, Any] = {
     "color_scheme": "light",
     "reduced_motion": "reduce",
 }
+_POLL_MS = 20
 NETWORK_SCHEMES = frozenset({"http", "https", "ws", "wss"})
 
 
@@ -86,7 +89,22 @@ def open_watched(browser: Browser, **options: Any) -> Page:
     page.on("framenavigated", on_navigation)
     page.on("request", lambda request: watch.requests.append(request.url))
     page.on("websocket", lambda socket: watch.requests.append(socket.url))
+    page.wait_for_function = partial(wait_until, page)  # type: ignore[method-assign]  # see there
     return page
+
+
+def wait_until(page: Page, expression: str, *, timeout: float = 30_000) -> Any:
+    """Wait until a JavaScript expression is true on a page; returns what it is then.
+
+    In the place of Playwright's own `wait_for_function`, which has the page itself evaluate the
+    text: the policy of our pages forbids that.
+    """
+    deadline = time.monotonic() + timeout / 1000
+    while not (found := page.evaluate(expression)):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not true within {timeout:g} ms: {expression}")
+        page.wait_for_timeout(_POLL_MS)
+    return found
 
 
 def watch_of(page: Page) -> Watch:

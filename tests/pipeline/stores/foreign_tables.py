@@ -16,7 +16,16 @@ from tests.pipeline.stores.conftest import Sql
 
 OURS = {
     f"sensor_data{suffix}"
-    for suffix in ("", "_changes", "_loads", "_migrations", "_rejects", "_rigs", "_rollups")
+    for suffix in (
+        "",
+        "_changes",
+        "_loads",
+        "_migrations",
+        "_rejects",
+        "_rigs",
+        "_rollups",
+        "_tokens",
+    )
 }
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 # Where TimescaleDB can do nothing but what PostgreSQL does.

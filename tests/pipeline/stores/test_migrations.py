@@ -31,6 +31,7 @@ def test_opening_makes_the_tables_and_records_the_step(
         "sensor_data_rejects",
         "sensor_data_rollups",
         "sensor_data_rigs",
+        "sensor_data_tokens",
     }
     assert sql("SELECT name FROM sensor_data_migrations") == OURS
 

@@ -58,7 +58,7 @@ def test_a_table_may_have_any_name(
         assert sql(f'SELECT count(*) FROM "{name}_readable"') == [(1,)]  # noqa: S608
     assert tables(sql, database_url) == {
         name, f"{name}_rigs", f"{name}_loads", f"{name}_rejects", f"{name}_changes",
-        f"{name}_migrations", f"{name}_rollups",
+        f"{name}_migrations", f"{name}_rollups", f"{name}_tokens",
     }  # fmt: skip
 
 

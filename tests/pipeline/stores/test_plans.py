@@ -15,6 +15,7 @@ from pipeline.simulate import write_csv
 from pipeline.stores import Store, open_store
 from pipeline.stores.base import Range
 from pipeline.stores.questions import Questions
+from pipeline.stores.reject_queries import WantedRejects
 from tests.pipeline.stores.conftest import Load, Sql
 
 START = datetime(2025, 7, 13, tzinfo=UTC)
@@ -34,13 +35,17 @@ def long(load: Load, home: Path, sql: Sql, database_url: str) -> Iterator[Questi
         yield store
 
 
-def plans(store: Questions, ask: Callable[[Any], object]) -> list[str]:
+def plans(
+    store: Questions,
+    ask: Callable[[Any], object],
+    tables: str = r"(FROM|JOIN) sensor_data(_rollups)?\s",
+) -> list[str]:
     """What the database would do for each statement of a question about the readings."""
     asked: list[tuple[str, Any]] = []
 
     def note(*arguments: Any) -> None:
         _, _, statement, parameters, _, _ = arguments
-        if re.search(r"(FROM|JOIN) sensor_data(_rollups)?\s", statement):
+        if re.search(tables, statement):
             asked.append((statement, parameters))
 
     event.listen(store._engine, "before_cursor_execute", note)
@@ -56,8 +61,10 @@ def explained(store: Questions, statement: str, parameters: Any) -> str:
     word = "EXPLAIN QUERY PLAN" if store._engine.dialect.name == "sqlite" else "EXPLAIN"
     with store._engine.connect() as connection:
         backend = getattr(store, "backend", "")
-        if backend == "timescaledb" or (backend != "sqlite" and "_rollups" in statement):
-            # Of so few batches or roll-ups it is quicker to read all: can it look them up?
+        if backend == "timescaledb" or (
+            backend != "sqlite" and re.search("_rollups|_rejects", statement)
+        ):
+            # Of so few batches, roll-ups or rejects it is quicker to read all: can it look them up?
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
         rows = connection.exec_driver_sql(f"{word} {statement}", parameters).all()
     return "\n".join(str(row[-1]) for row in rows)
@@ -97,6 +104,56 @@ def test_the_readings_of_a_range_for_trends_and_exports_use_the_key(long: Questi
     compiled = query.compile(long._engine, compile_kwargs={"literal_binds": True})
     plan = explained(long, str(compiled), ())
     assert not whole_table_is_read(plan), plan
+
+
+def newest(**wanted: Any) -> Callable[[Any], object]:
+    return lambda store: store.rejects(WantedRejects(**wanted), 10, 10**9)
+
+
+REJECTS = [
+    pytest.param(newest(), "PRIMARY KEY|_rejects_pkey", id="of all"),
+    pytest.param(newest(rig="rig-1"), "_rejects_reason", id="of a rig"),
+    pytest.param(newest(reason="outlier"), "_rejects_reason|_rejects_time", id="of a reason"),
+    pytest.param(newest(load=1), "_rejects_load|_rejects_pkey", id="of a load"),
+    pytest.param(
+        newest(rig="rig-1", start=HOUR.start, end=HOUR.end), "_rejects_time", id="of an hour"
+    ),
+    pytest.param(newest(start=HOUR.start, end=HOUR.end), "_rejects_time", id="of all in an hour"),
+    pytest.param(
+        lambda store: store.reject_counts(WantedRejects("rig-1")),
+        "_rejects_reason|_rejects_time",
+        id="counts of a rig",
+    ),
+]
+
+
+@pytest.fixture
+def rejected(load: Load, sql: Sql, database_url: str) -> Iterator[Questions]:
+    """A store with many rejects of several loads, at many times and for two reasons."""
+    for number in range(3):
+        lines = (
+            f"{START + timedelta(minutes=5_000 * number + n):%Y-%m-%dT%H:%M:%SZ},"
+            f"{'x' if n % 2 else '999'},1000,1"
+            for n in range(5_000)
+        )
+        load("\n".join(lines) + "\n", name=f"{number}.csv")
+    if not database_url.startswith("sqlite"):
+        sql("ANALYZE sensor_data_rejects")
+    with closing(open_store(load_settings())) as store:
+        assert isinstance(store, Questions)
+        yield store
+
+
+@pytest.mark.parametrize(("ask", "keys"), REJECTS)
+def test_rejects_are_found_by_an_index(
+    ask: Callable[[Store], object], keys: str, rejected: Questions
+) -> None:
+    found = plans(rejected, ask, r"(FROM|JOIN) sensor_data_rejects")
+    assert any(re.search(keys, plan) for plan in found), found
+    for plan in found:
+        # Down the index of the key to the first few is no reading of it all.
+        lines = [line for line in plan.splitlines() if not re.search(keys, line)]
+        assert not whole_table_is_read("\n".join(lines)), plan
 
 
 def test_the_plan_of_a_question_without_a_range_reads_it_all(long: Questions) -> None:

@@ -1,0 +1,275 @@
+"""Loads in the background: one after the other, in one thread, in the order in which they came.
+
+A job lives in the process that took it: another one (`--workers`) does not know it, and numbers
+say nothing about where it is. Files that wait, and one whose load was interrupted, are on disk with
+a note: after a stop, or `kill -9`, the next start of the server loads them. A load is one
+transaction, so that nothing half is there in between.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from starlette.exceptions import HTTPException
+
+from dashboard.answers import Context
+from dashboard.uploads import Upload, Uploads
+from pipeline.errors import NothingFoundError, SmartSensorError
+from pipeline.etl_pipeline import load_source
+from pipeline.retention import apply_retention
+from pipeline.rig import Rig
+from pipeline.sources import open_source
+from pipeline.sources.first_part import FirstPart
+from pipeline.summary import SourceSummary
+
+logger = logging.getLogger(__name__)
+
+Tell = Callable[[dict[str, Any]], None]
+Status = Literal["queued", "running", "complete", "known", "failed"]
+
+_MOST_WAITING = 16
+_MOST_FINISHED = 100
+# A file that has ended the server so often is not loaded once more.
+_MOST_STARTS = 3
+_TELL_EVERY_S = 0.25
+# How often is looked for files that have been kept for too long.
+_LOOK_EVERY_S = 60.0
+_RETRY_AFTER = {"Retry-After": "10"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One load as it is shown; `stage` is what a running one does at the moment."""
+
+    job: str
+    status: Status
+    position: int
+    source: str
+    rig: str
+    size_bytes: int
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    stage: Literal["reading", "loading"] | None = None
+    bytes_read: int = 0
+    rows_read: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    rejected_by_reason: dict[str, int] = field(default_factory=dict)
+    load_id: int | None = None
+    error: str | None = None
+
+
+@dataclass
+class _Work:
+    """What a job is made of."""
+
+    upload: Upload
+    rig: Rig
+    force: bool
+    starts: int = 0
+
+
+class Jobs:
+    """The jobs of this process. Those that have ended are remembered for a while."""
+
+    def __init__(self, context: Context, uploads: Uploads, tell: Tell) -> None:
+        self._context = context
+        self._uploads = uploads
+        self._tell = tell
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._work: dict[str, _Work] = {}
+        self._waiting: deque[str] = deque()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._told_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="loads", daemon=True)
+
+    def start(self, left: list[tuple[Upload, dict[str, Any]]]) -> None:
+        """Begin to work; first with what an earlier process has left."""
+        for upload, wanted in left:
+            try:
+                rig = Rig.model_validate(wanted["rig"])
+                work = _Work(upload, rig, bool(wanted["force"]), int(wanted["starts"]))
+                self._enqueue(str(wanted["job"]), work)
+            except (KeyError, ValueError) as error:
+                logger.warning("%s: its note cannot be read (%s); not loaded", upload.name, error)
+                self._uploads.remove(upload)
+        if left:
+            logger.info("%d loads that were interrupted go on", len(left))
+        self._thread.start()
+
+    def stop(self, within_s: float) -> None:
+        """Interrupt the load that runs, whose transaction is rolled back, and wait for that."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(within_s)
+        if self._work:
+            logger.info("%d loads go on at the next start", len(self._work))
+
+    def refuse_full(self) -> None:
+        """Raises HTTPException (503) when no more jobs are taken."""
+        with self._changed:
+            if len(self._waiting) >= _MOST_WAITING:
+                detail = f"{_MOST_WAITING} loads are waiting already; try again later"
+                raise HTTPException(503, detail, {**_RETRY_AFTER, "Connection": "close"})
+
+    def add(self, upload: Upload, rig: Rig, force: bool) -> Job:
+        """Queue a load. From here on the file is ours. Raises HTTPException (503)."""
+        self.refuse_full()
+        work = _Work(upload, rig, force)
+        name = secrets.token_hex(8)
+        self._note(name, work)
+        return self._enqueue(name, work)
+
+    def get(self, name: str) -> Job:
+        """Raises NothingFoundError for a job that is not known here."""
+        with self._changed:
+            if name not in self._jobs:
+                raise NothingFoundError(
+                    f"there is no job {name!r}, or it has ended long ago; the ledger, /api/loads, "
+                    "has what was loaded"
+                )
+            return self._placed(self._jobs[name])
+
+    def all(self) -> list[Job]:
+        """The newest first."""
+        with self._changed:
+            return [self._placed(job) for job in reversed(self._jobs.values())]
+
+    def _placed(self, job: Job) -> Job:
+        waiting = list(self._waiting)
+        return replace(job, position=waiting.index(job.job) + 1) if job.job in waiting else job
+
+    def _enqueue(self, name: str, work: _Work) -> Job:
+        upload = work.upload
+        now = datetime.now(UTC)
+        job = Job(name, "queued", 0, upload.name, work.rig.name, upload.size_bytes, now)
+        with self._changed:
+            self._jobs[name] = job
+            self._work[name] = work
+            self._waiting.append(name)
+            self._changed.notify_all()
+            job = self._placed(job)
+        self._tell(_message(job))
+        return job
+
+    def _note(self, name: str, work: _Work) -> None:
+        rig = work.rig.model_dump(mode="json")
+        wanted = {"job": name, "rig": rig, "force": work.force, "starts": work.starts}
+        self._uploads.note(work.upload, wanted)
+
+    def _run(self) -> None:
+        while True:
+            name = self._next()
+            if name is None:
+                return
+            try:
+                self._load(name)
+            except _Stopped:
+                work = self._work[name]
+                work.starts -= 1
+                self._note(name, work)
+                return
+            except Exception as error:
+                if not isinstance(error, SmartSensorError):
+                    logger.exception("load %s failed", name)
+                    error = SmartSensorError("an error of ours; it is in the server's log")
+                logger.warning("load %s: %s", name, error)
+                self._finish(name, status="failed", error=str(error))
+
+    def _next(self) -> str | None:
+        """The job whose turn it is, waited for; None when the server stops."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._stopping, _LOOK_EVERY_S)
+                if self._stopping:
+                    return None
+                if self._waiting:
+                    return self._waiting.popleft()
+            self._uploads.forget_old()
+
+    def _load(self, name: str) -> None:
+        work = self._work[name]
+        if work.starts >= _MOST_STARTS:
+            raise SmartSensorError(
+                f"{work.upload.name}: the server has ended {work.starts} times while it was "
+                "loaded; it is not tried again"
+            )
+        work.starts += 1
+        self._note(name, work)
+        self._update(name, status="running", stage="reading", started_at=datetime.now(UTC))
+        context = self._context
+        path = str(work.upload.path)
+        source = FirstPart(open_source(path, work.rig, name=work.upload.name))
+
+        def progress(stage: str, done: int, total: int) -> None:
+            if self._stopping:
+                raise _Stopped
+            if stage == "reading":
+                # A source may be read a little further than what it has given.
+                read = min(done, work.upload.size_bytes)
+                self._update(name, bytes_read=read, rows_read=source.rows_read)
+            else:
+                self._update(
+                    name, stage="loading", accepted=done, rows_read=total,
+                    bytes_read=work.upload.size_bytes,
+                )  # fmt: skip
+
+        found = load_source(
+            source, work.rig, context.settings, context.store, force=work.force, progress=progress
+        )
+        self._complete(name, found)
+        apply_retention(context.store, context.settings)
+
+    def _complete(self, name: str, found: SourceSummary) -> None:
+        known = found.status == "already loaded"
+        self._finish(
+            name,
+            status="known" if known else "complete",
+            load_id=found.load_id,
+            rows_read=found.rows_read,
+            accepted=found.accepted,
+            rejected=found.rejected,
+            rejected_by_reason=dict(found.rejected_by_reason),
+            bytes_read=0 if known else self._jobs[name].size_bytes,
+        )
+
+    def _finish(self, name: str, **changes: Any) -> None:
+        with self._changed:
+            ended = self._jobs[name].finished_at is not None
+            work = self._work.pop(name, None)
+        if work is not None:
+            self._uploads.remove(work.upload)
+        if not ended:
+            self._update(name, stage=None, finished_at=datetime.now(UTC), **changes)
+        with self._changed:
+            finished = [each.job for each in self._jobs.values() if each.finished_at is not None]
+            for old in finished[:-_MOST_FINISHED]:
+                del self._jobs[old]
+
+    def _update(self, name: str, **changes: Any) -> None:
+        """Change what is shown of a job, and tell of it; of mere progress not too often."""
+        with self._changed:
+            before = self._jobs[name]
+            job = self._jobs[name] = replace(before, **changes)
+        now = time.monotonic()
+        if job.status != before.status or now - self._told_at >= _TELL_EVERY_S:
+            self._told_at = now
+            self._tell(_message(job))
+
+
+class _Stopped(BaseException):
+    """The server stops: the load ends where it is. No error, so that nobody tries again."""
+
+
+def _message(job: Job) -> dict[str, Any]:
+    return {"type": "load", **asdict(job)}

@@ -1,0 +1,325 @@
+"""Files that clients send: on disk in a private folder, bounded, gone when nobody needs them.
+
+A process has a folder of its own among those beside the data, and a lock on it for as long as it
+lives. The next one to start takes over what dead ones have left: files with a note are still to be
+loaded (dashboard/jobs.py), all others are deleted. A client's name for a file is only ever shown.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import logging
+import os
+import secrets
+import shutil
+import sys
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import anyio
+from anyio.to_thread import run_sync
+from starlette.exceptions import HTTPException
+
+from pipeline.errors import NothingFoundError
+
+logger = logging.getLogger(__name__)
+
+# Of what arrives in small pieces, so much is written at once.
+_PIECE_BYTES = 1 << 20
+# What stays free for the database and for everybody else.
+_RESERVE_BYTES = 256 << 20
+_LOOK_AT_DISK_BYTES = 64 << 20
+# A client that sends nothing for so long has gone.
+_SILENCE_S = 60.0
+_MOST_KEPT = 8
+_KEPT_FOR_S = 30 * 60
+_NOTE = ".json"
+_FILE = ".upload"
+_PART = ".part"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that has arrived as a whole; `name` is the client's, for people to read."""
+
+    id: str
+    name: str
+    path: Path
+    size_bytes: int
+    sha256: str
+
+
+class Uploads:
+    """The files of this process. Those that are kept for later are few, and not kept for long."""
+
+    def __init__(self, folder: Path, most_bytes: int) -> None:
+        self._root = folder
+        self._most_bytes = most_bytes
+        self._folder = folder
+        self._owner: IO[bytes] | None = None
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, tuple[float, Upload]] = OrderedDict()
+
+    def open(self) -> list[tuple[Upload, dict[str, Any]]]:
+        """Make the folder; returns what dead processes have left to load, the oldest first.
+
+        Where it cannot be made, everything but uploads works.
+        """
+        try:
+            return self._open()
+        except OSError as error:
+            logger.warning("%s: %s; no files can be uploaded", self._root, error.strerror)
+            return []
+
+    def _open(self) -> list[tuple[Upload, dict[str, Any]]]:
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(self._root / "lock"):
+            abandoned = [each for each in self._root.iterdir() if _is_abandoned(each)]
+            self._folder = self._root / secrets.token_hex(8)
+            self._folder.mkdir(mode=0o700)
+            self._owner = _lock(self._folder / "owner")
+            for folder in abandoned:
+                _take_over(folder, self._folder)
+        notes = sorted(self._folder.glob(f"*{_NOTE}"), key=lambda note: note.stat().st_mtime_ns)
+        return [found for note in notes if (found := _read(note))]
+
+    def close(self) -> None:
+        """Delete what is kept for later; what is still to be loaded stays for the next start."""
+        with self._lock:
+            for _, upload in self._kept.values():
+                self.remove(upload)
+            self._kept.clear()
+        if self._owner is not None:
+            self._owner.close()
+            if not any(self._folder.glob(f"*{_NOTE}")):
+                shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def receive(self, pieces: AsyncIterator[bytes], name: str, length: int | None) -> Upload:
+        """Write a body to disk as it comes.
+
+        `length` is how long it says it is. Raises HTTPException: 413 for more than is taken, 507
+        where the disk has no room, 408 when nothing comes any more.
+        """
+        if self._owner is None:
+            detail = "the server has no folder for uploads; its log says why"
+            raise HTTPException(503, detail, {"Retry-After": "60", "Connection": "close"})
+        if length is not None:
+            self._refuse_large(length)
+        await run_sync(self._refuse_full, length or 0)
+        arriving = await run_sync(_Arriving, self._folder)
+        try:
+            async for piece in _joined(pieces):
+                self._refuse_large(arriving.size_bytes + len(piece))
+                if length is None and arriving.is_to_look_at_disk(len(piece)):
+                    await run_sync(self._refuse_full, 0)
+                await run_sync(arriving.write, piece)
+            return await run_sync(arriving.finished, name)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            self._refuse_full(arriving.size_bytes)
+            raise
+        finally:
+            arriving.discard()
+
+    def keep(self, upload: Upload) -> None:
+        """Hold a file for whoever knows its id, for a while."""
+        now = time.monotonic()
+        with self._lock:
+            self._kept[upload.id] = now, upload
+            self._kept.move_to_end(upload.id)
+            self._forget_old(now)
+            while len(self._kept) > _MOST_KEPT:
+                self.remove(self._kept.popitem(last=False)[1][1])
+
+    def kept(self, upload_id: str) -> Upload:
+        """A file that is kept. Raises NothingFoundError for one that is not, or no longer."""
+        with self._lock:
+            self._forget_old(time.monotonic())
+            if upload_id in self._kept:
+                return self._kept[upload_id][1]
+        raise NothingFoundError(
+            f"upload={upload_id!r} is not here (any more): a file is kept for "
+            f"{_KEPT_FOR_S // 60} minutes after its preview; send it again"
+        )
+
+    def take(self, upload_id: str) -> Upload:
+        """The same, and it is the caller's from here on."""
+        upload = self.kept(upload_id)
+        with self._lock:
+            if self._kept.pop(upload_id, None) is not None:
+                return upload
+        raise NothingFoundError(f"upload={upload_id!r} is being loaded already")
+
+    def forget_old(self) -> None:
+        """Delete what has been kept for too long, when nobody asks for anything either."""
+        with self._lock:
+            self._forget_old(time.monotonic())
+
+    def note(self, upload: Upload, wanted: dict[str, Any]) -> None:
+        """Write down what is to be done with a file, so that it outlives this process."""
+        note = upload.path.with_suffix(_NOTE)
+        known = {**asdict(upload), "path": upload.path.name, "wanted": wanted}
+        draft = note.with_suffix(".draft")
+        draft.write_text(json.dumps(known), encoding="utf-8")
+        draft.replace(note)
+
+    def remove(self, upload: Upload) -> None:
+        """Delete a file and its note."""
+        with contextlib.suppress(OSError):
+            upload.path.unlink(missing_ok=True)
+            upload.path.with_suffix(_NOTE).unlink(missing_ok=True)
+
+    def _forget_old(self, now: float) -> None:
+        while self._kept:
+            kept_at, upload = next(iter(self._kept.values()))
+            if now - kept_at < _KEPT_FOR_S:
+                return
+            self.remove(upload)
+            del self._kept[upload.id]
+
+    def _refuse_large(self, size_bytes: int) -> None:
+        if size_bytes > self._most_bytes:
+            raise HTTPException(
+                413,
+                f"{size_bytes:,} bytes are more than {self._most_bytes:,}, the most of a file; "
+                "load it on the server with `smart-sensor etl`, or set MAX_UPLOAD_MB there",
+                # What has not been read of the body is not read any more.
+                {"Connection": "close"},
+            )
+
+    def _refuse_full(self, size_bytes: int) -> None:
+        needed, free = size_bytes + _RESERVE_BYTES, shutil.disk_usage(self._folder).free
+        if needed > free:
+            raise HTTPException(
+                507,
+                f"the server's disk has {free:,} bytes free, {needed:,} are needed; "
+                "make room there, or load a smaller file",
+                {"Connection": "close"},
+            )
+
+
+class _Arriving:
+    """A file of which more is to come."""
+
+    def __init__(self, folder: Path) -> None:
+        self.size_bytes = 0
+        # What knows it can load the file: nobody guesses it.
+        self._id = secrets.token_urlsafe(16)
+        self._path = folder / f"{self._id}{_PART}"
+        self._hash = hashlib.sha256()
+        self._file = os.fdopen(
+            os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
+        )
+
+    def is_to_look_at_disk(self, more_bytes: int) -> bool:
+        after = self.size_bytes + more_bytes
+        return after // _LOOK_AT_DISK_BYTES > self.size_bytes // _LOOK_AT_DISK_BYTES
+
+    def write(self, piece: bytes) -> None:
+        self._file.write(piece)
+        self._hash.update(piece)
+        self.size_bytes += len(piece)
+
+    def finished(self, name: str) -> Upload:
+        self._file.close()
+        path = self._path.with_suffix(_FILE)
+        self._path.rename(path)
+        return Upload(self._id, name, path, self.size_bytes, self._hash.hexdigest())
+
+    def discard(self) -> None:
+        """Delete it, unless it is finished."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+async def _joined(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in larger pieces. Raises HTTPException (408) after a long silence."""
+    waiting = bytearray()
+    while True:
+        try:
+            with anyio.fail_after(_SILENCE_S):
+                piece = await anext(pieces, None)
+        except TimeoutError:
+            detail = f"nothing has come for {_SILENCE_S:g} s; send the file again"
+            raise HTTPException(408, detail, {"Connection": "close"}) from None
+        waiting += piece or b""
+        if waiting and (piece is None or len(waiting) >= _PIECE_BYTES):
+            yield bytes(waiting)
+            waiting.clear()
+        if piece is None:
+            return
+
+
+def _read(note: Path) -> tuple[Upload, dict[str, Any]] | None:
+    """What a note says, where its file is there."""
+    try:
+        known = json.loads(note.read_text(encoding="utf-8"))
+        wanted: dict[str, Any] = known.pop("wanted")
+        upload = Upload(**{**known, "path": note.parent / known["path"]})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return (upload, wanted) if upload.path.is_file() else None
+
+
+def _take_over(abandoned: Path, folder: Path) -> None:
+    """Move files with a note to another folder, and delete everything else."""
+    for note in abandoned.glob(f"*{_NOTE}"):
+        with contextlib.suppress(OSError):
+            # The note last: without its file it is nothing.
+            note.with_suffix(_FILE).rename(folder / f"{note.stem}{_FILE}")
+            note.rename(folder / note.name)
+    shutil.rmtree(abandoned, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """Whether the process that had this folder is no more."""
+    if not folder.is_dir():
+        return False
+    try:
+        _lock(folder / "owner").close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One process at a time."""
+    deadline = time.monotonic() + _SILENCE_S
+    while True:
+        try:
+            held = _lock(path)
+            break
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+    with held:
+        yield
+
+
+def _lock(path: Path) -> IO[bytes]:
+    """A file that nobody else can lock until it is closed. Raises OSError where somebody has it."""
+    file = path.open("ab")
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise
+    return file

@@ -1,0 +1,167 @@
+"""Loading files in a real browser: looked at before, followed, shown; refused with the reason."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from pipeline.simulate import write_csv
+from tests.dashboard import made
+from tests.dashboard.conftest import Asked, asked, show
+from tests.dashboard.sent import Loader, faulty_text, left_on_disk
+from tests.services.browser import OpenPage, assert_quiet, watch_of
+from tests.services.server import running_server
+
+SCREENS: dict[str, dict[str, Any]] = {
+    "desktop": {"viewport": {"width": 1440, "height": 900}},
+    "desktop dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 360, "height": 740}},
+    "phone dark": {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"},
+}
+# What happens in the browser when somebody lets go of a file over the page.
+DROP = """([name, text]) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([text], name));
+    for (const kind of ["dragenter", "dragover", "drop"])
+        document.body.dispatchEvent(new DragEvent(kind,
+            {dataTransfer: transfer, bubbles: true, cancelable: true}));
+}"""
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Asked]:
+    """A server without readings, for one test."""
+    yield from asked(tmp_path)
+
+
+def choose(page: Page, path: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Load file").click()
+    chooser.value.set_files(path)
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_a_file_is_looked_at_loaded_and_shown(
+    empty: Asked, open_page: OpenPage, screen: str, tmp_path: Path
+) -> None:
+    page = show(open_page(**SCREENS[screen]), empty, state="empty")
+    path = tmp_path / "run7.csv"
+    path.write_text(faulty_text(), encoding="utf-8")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Load a file").click()
+    chooser.value.set_files(path)
+    dialog = page.get_by_role("dialog", name="Load run7.csv?")
+    expect(dialog).to_contain_text("20 of 25 rows would be accepted.")
+    expect(dialog).to_contain_text(
+        "Rejected: 2 missing value, 1 wrong field count, 1 unparsable, 1 duplicate timestamp."
+    )
+    expect(dialog).to_contain_text("UTC, of times without an offset")
+    columns = dialog.get_by_role("region", name="Columns").get_by_role("row")
+    expect(columns.nth(2)).to_contain_text("temperature")
+    rejects = dialog.get_by_role("region", name="First rejected rows")
+    expect(rejects).to_contain_text("2025-07-13T12:30:00Z,,1000.0,1.0")
+    expect(dialog.get_by_role("button", name="Load", exact=True)).to_be_focused()
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= SCREENS[screen]["viewport"]["width"]
+    assert empty.json("/api/loads")["loads"] == []
+
+    page.keyboard.press("Enter")
+    done = page.get_by_role("dialog", name="run7.csv is loaded")
+    expect(done).to_contain_text("#1: 20 readings of 25 rows.")
+    # The page behind it has followed by itself.
+    page.wait_for_selector("body[data-state=ready]", timeout=10_000)
+    done.get_by_role("button", name="Show these readings").click()
+    expect(done).to_be_hidden()
+    expect(page).to_have_url(re.compile("start=2025-07-13T00:00:00Z&end=2025-07-13T00:19:01Z"))
+    shown = "() => window.smartSensor.charts.get('temperature').data.datasets[0].data.length"
+    page.wait_for_function(f"({shown})() === 20")
+    assert empty.json("/api/kpis")["total_records"] == 20
+    assert_quiet(page)
+    assert left_on_disk(empty.database.parent) == []
+
+
+def test_a_file_that_is_dropped_and_then_not_loaded(empty: Asked, page: Page) -> None:
+    show(page, empty, state="empty")
+    page.evaluate(DROP, ["<img src=x onerror=alert(1)>.csv", faulty_text()])
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading")).to_have_text("Load <img src=x onerror=alert(1)>.csv?")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(page.locator(".drop-hint")).to_be_hidden()
+    assert empty.json("/api/loads")["loads"] == []
+    assert_quiet(page)
+
+
+def test_several_files_come_one_after_the_other(empty: Asked, page: Page, tmp_path: Path) -> None:
+    show(page, empty, state="empty")
+    paths = [made.plain_csv(tmp_path / f"{n}.csv", 5, made.START.replace(day=n)) for n in (1, 2)]
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Load file").click()
+    chooser.value.set_files(paths)
+    for path in paths:
+        dialog = page.get_by_role("dialog", name=f"Load {path.name}?")
+        dialog.get_by_role("button", name="Load", exact=True).click()
+        done = page.get_by_role("dialog", name=f"{path.name} is loaded")
+        done.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert empty.json("/api/kpis")["total_records"] == 10
+
+
+def test_what_the_server_says_against_a_file_is_shown(empty: Asked, page: Page) -> None:
+    show(page, empty, state="empty")
+    page.evaluate(DROP, ["other.csv", "a,b\n1,2\n"])
+    dialog = page.get_by_role("dialog")
+    alert = dialog.get_by_role("alert")
+    expect(alert).to_contain_text("other.csv: required column missing: 'timestamp'")
+    expect(dialog.get_by_role("button", name="Another file")).to_be_visible()
+    dialog.get_by_role("button", name="Close").click()
+    # The browser tells of each answer that is an error; nothing else is wrong.
+    watch = watch_of(page)
+    assert watch.errors == []
+    assert all("422" in line for line in watch.console)
+
+
+def test_a_file_that_was_loaded_before_is_said_to_be(empty: Asked, page: Page) -> None:
+    Loader(empty.server).load(faulty_text(), name="first.csv")
+    show(page, empty, state="ready")
+    page.evaluate(DROP, ["again.csv", faulty_text()])
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("The same content was loaded before, as #1.")
+    dialog.get_by_role("button", name="Load again").click()
+    expect(page.get_by_role("dialog", name="again.csv is loaded")).to_contain_text("#2: 20")
+
+
+def test_another_rig_reads_the_file_in_its_own_way(tmp_path: Path, page: Page) -> None:
+    database = tmp_path / "readings.db"
+    made.load(database, made.sample_csv(tmp_path / "sample.csv"))
+    made.load(database, made.vibration_csv(tmp_path / "vibration.csv"), made.vibration_rig())
+    with running_server(tmp_path) as server, page.expect_event("close"):
+        page.goto(f"{server.url}/dashboard")
+        page.wait_for_selector("body[data-state=ready]", timeout=10_000)
+        page.evaluate(DROP, ["run.csv", faulty_text()])
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("combobox", name="Rig").select_option("shaker-7")
+        expect(dialog.get_by_role("alert")).to_contain_text("required column missing: 'Zeitpunkt'")
+        page.close()
+
+
+def test_a_long_load_is_followed_and_goes_on_when_the_dialog_is_closed(
+    empty: Asked, page: Page, tmp_path: Path
+) -> None:
+    write_csv(tmp_path / "long.csv", 400_000)
+    show(page, empty, state="empty")
+    choose(page, tmp_path / "long.csv")
+    dialog = page.get_by_role("dialog", name="Load long.csv?")
+    dialog.get_by_role("button", name="Load", exact=True).click(timeout=30_000)
+    running = page.get_by_role("dialog", name="Loading long.csv")
+    expect(running.get_by_role("status")).to_have_text(re.compile(r"^(Reading|Storing): [1-9]"))
+    expect(running.get_by_role("progressbar")).to_be_visible()
+    running.get_by_role("button", name="Close").click()
+    expect(running).to_be_hidden()
+    page.wait_for_selector("body[data-state=ready]", timeout=60_000)
+    expect(page.get_by_role("button", name="Load file")).to_be_visible()
+    assert empty.json("/api/kpis")["total_records"] == 400_000
+    assert_quiet(page)
