@@ -6,16 +6,18 @@ own, so that a slow or dead one delays nobody.
 
 import asyncio
 import logging
+import secrets
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 
 from dashboard.answers import Context, Filter
 from dashboard.kept import to_json
@@ -36,11 +38,21 @@ _SEND_TIMEOUT_S = 10.0
 # More readings or changes than this at once: clients fetch what they show instead.
 _MOST_READINGS = 100
 _MOST_CHANGES = 32
+# A client that was away is told more than that: half a minute of ten changes a second.
+_MOST_MISSED = 300
 _JUST_AFTER = timedelta(microseconds=1)
 _MOST_CLIENTS = 1_000
 _REFRESH = b'{"type":"refresh"'
 # The sequence number of what belongs to no change.
 _IN_ANY_CASE = sys.maxsize
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a client has heard last: it resumes after that, where nothing else has happened."""
+
+    sequence: int
+    epoch: str
 
 
 class Client:
@@ -72,6 +84,8 @@ class Live:
         self._dropped_for_others = 0
         self._sequence = 0
         self._version: int | None = None
+        # Another one after each refresh, which nobody can be told of later, and each start.
+        self._epoch = _new_epoch()
         # When it has looked for changes last, by the monotonic clock.
         self.looked_at: float | None = None
 
@@ -122,12 +136,28 @@ class Live:
                 await asyncio.sleep(_PAUSE_S)
             await asyncio.sleep(interval)
 
-    def snapshot(self, rig: str | None) -> tuple[int, bytes]:
-        """The present state as a message, and the sequence number that it includes."""
+    def greeting(self, rig: str | None, heard: Heard | None) -> tuple[int, list[bytes]]:
+        """What a client is sent at first, and the sequence number that it includes.
+
+        The present state, and then, where `resumed` says so, each change that came after what
+        the client has `heard`: it need not ask for everything again.
+        """
         store = self._context.store
         # Notices a database that has gone, or that another one has taken the place of.
         store.version()
-        sequence = store.last_sequence()
+        epoch, sequence = self._epoch, store.last_sequence()
+        missed = None
+        if heard is not None and heard.epoch == epoch:
+            missed = self._missed(heard.sequence, sequence)
+        snapshot = self._snapshot(rig) | {
+            "sequence": sequence,
+            "epoch": epoch,
+            "resumed": missed is not None,
+        }
+        return sequence, [to_json(snapshot), *(missed or [])]
+
+    def _snapshot(self, rig: str | None) -> dict[str, Any]:
+        store = self._context.store
         try:
             stored = Filter(rig).find_rig(self._context)
         except NothingFoundError:
@@ -137,14 +167,26 @@ class Live:
             extent = store.extent(Range(stored.rig.name))
             selection = Range(stored.rig.name, start=stored.last_timestamp)
             last = self._readings(selection, stored.rig)[-1:]
-        message = {
+        return {
             "type": "snapshot",
-            "sequence": sequence,
             "rig": stored.rig.name if stored else None,
             "total_records": extent.records if extent else 0,
             "last_reading": last[0] if last else None,
         }
-        return sequence, to_json(message)
+
+    def _missed(self, heard: int, sequence: int) -> list[bytes] | None:
+        """The changes between two sequence numbers; None where they cannot be told one by one."""
+        if heard > sequence:
+            return None
+        changes = self._context.store.changes_after(heard, _MOST_MISSED + 1)
+        changes = [each for each in changes if each.sequence <= sequence]
+        rigs = self._rigs()
+        if len(changes) > _MOST_MISSED or not _can_be_told(changes, rigs):
+            return None
+        return [self._message(each, rigs[each.rig]) for each in changes]
+
+    def _rigs(self) -> dict[str, Rig]:
+        return {stored.rig.name: stored.rig for stored in self._context.store.rigs(counted=False)}
 
     def _news(self) -> list[tuple[int, bytes]]:
         """Messages for what has been committed since the last look."""
@@ -155,12 +197,13 @@ class Live:
         if self._version is None:
             self._sequence = store.last_sequence()
             self._version = version
+            # What came before the first look was not looked at.
+            self._epoch = _new_epoch()
             return []
         changes = store.changes_after(self._sequence, _MOST_CHANGES + 1)
-        rigs = {stored.rig.name: stored.rig for stored in store.rigs(counted=False)}
-        # Somebody else's write leaves no change; too many are one; without rows readings went.
-        tellable = changes and len(changes) <= _MOST_CHANGES
-        tellable = tellable and all(each.rig in rigs and each.rows for each in changes)
+        rigs = self._rigs()
+        # Somebody else's write leaves no change; too many are one.
+        tellable = changes and len(changes) <= _MOST_CHANGES and _can_be_told(changes, rigs)
         another = is_other_file(version, self._version)
         if not tellable or another:
             sequence = store.last_sequence()
@@ -168,7 +211,13 @@ class Live:
                 # What has come since we looked is told by itself: a source begins with a commit
                 # that changes only the ledger.
                 sequence = min(sequence, self._sequence)
-            refresh = {"type": "refresh", "sequence": sequence, "dropped": 0}
+            self._epoch = _new_epoch()
+            refresh = {
+                "type": "refresh",
+                "sequence": sequence,
+                "epoch": self._epoch,
+                "dropped": 0,
+            }
             news = [(sequence, to_json(refresh))]
         else:
             news = [(each.sequence, self._message(each, rigs[each.rig])) for each in changes]
@@ -208,9 +257,26 @@ class Live:
         ]
 
 
+def _can_be_told(changes: list[Change], rigs: dict[str, Rig]) -> bool:
+    """Whether each is readings that came, of a rig that is there; without rows readings went."""
+    return all(each.rig in rigs and each.rows for each in changes)
+
+
+def _new_epoch() -> str:
+    return secrets.token_hex(8)
+
+
 @router.websocket("/ws/data")
-async def data(socket: WebSocket, rig: str | None = None) -> None:
-    """The present state at once, then each change as it lands in the database."""
+async def data(
+    socket: WebSocket,
+    rig: str | None = None,
+    after: Annotated[int | None, Query(ge=0, lt=1 << 62)] = None,
+    epoch: Annotated[str, Query(max_length=64)] = "",
+) -> None:
+    """The present state at once, then each change as it lands in the database.
+
+    A client that comes back says by `after` and `epoch` what it has heard last.
+    """
     live: Live = socket.app.state.live
     if live.clients >= _MOST_CLIENTS:
         # Before it is accepted: the browser sees 403.
@@ -220,10 +286,11 @@ async def data(socket: WebSocket, rig: str | None = None) -> None:
     client = live.join()
     try:
         # Joined first: what lands while the snapshot is built waits in the queue.
-        included, snapshot = await run_sync(live.snapshot, rig)
+        heard = None if after is None else Heard(after, epoch)
+        included, greeting = await run_sync(live.greeting, rig, heard)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_listen, socket, tasks.cancel_scope.cancel)
-            await _deliver(socket, client, included, snapshot)
+            await _deliver(socket, client, included, greeting)
             tasks.cancel_scope.cancel()
     except SmartSensorError as error:
         logger.warning("/ws/data: %s", error)
@@ -232,10 +299,11 @@ async def data(socket: WebSocket, rig: str | None = None) -> None:
         live.leave(client)
 
 
-async def _deliver(socket: WebSocket, client: Client, included: int, snapshot: bytes) -> None:
+async def _deliver(socket: WebSocket, client: Client, included: int, greeting: list[bytes]) -> None:
     """Send what waits for the client, until it goes or takes longer than we wait."""
     with suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
-        await _send(socket, snapshot)
+        for message in greeting:
+            await _send(socket, message)
         while True:
             sequence, message = await client.messages.get()
             if message.startswith(_REFRESH):

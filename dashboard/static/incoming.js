@@ -22,8 +22,7 @@ export class Incoming {
     this.appended = 0;
     /** Readings that came while the page was paused. */
     this.waiting = 0;
-    /** @type {number | null} */
-    this.sequence = null;
+    this.connectedBefore = false;
     this.drawing = false;
     this.reloadSoon = throttled(() => dashboard.loadView(), 1000);
     this.refreshSoon = throttled(() => dashboard.refresh(), 1000);
@@ -34,14 +33,11 @@ export class Incoming {
 
   /** @param {any} message */
   receive(message) {
-    const { sequence } = this;
-    this.sequence = message.sequence ?? sequence;
-    const missed =
-      sequence !== null && message.type === "snapshot" && message.sequence !== sequence;
     if (this.dashboard.paused) this.#wait(message);
-    else if (message.type === "refresh" || missed) this.refreshSoon();
     else if (message.type === "change") this.#change(message);
+    else if (message.type === "refresh") this.refreshSoon();
     else if (message.type === "snapshot" && this.#isBehind(message)) this.refreshSoon();
+    this.connectedBefore = true;
   }
 
   /** The page is paused: counted, and said where it is red. @param {any} message */
@@ -57,8 +53,14 @@ export class Incoming {
     screen.connection();
   }
 
-  /** @param {any} snapshot */
+  /**
+   * Whether there is more than the page shows, and more than the changes that follow a snapshot
+   * which resumes.
+   * @param {any} snapshot
+   */
   #isBehind(snapshot) {
+    if (snapshot.resumed) return false;
+    if (this.connectedBefore) return true;
     const { rig, extent } = this.dashboard;
     if (!snapshot.rig || !snapshot.last_reading) return false;
     if (!rig) return true;

@@ -32,6 +32,8 @@ export class LiveFeed {
   #poll;
   #attempt = 0;
   #rig = "";
+  /** What was heard last: after a lost connection the server tells what came since. */
+  #heard = { after: "", epoch: "" };
 
   /**
    * @param {Handlers} handlers
@@ -64,8 +66,11 @@ export class LiveFeed {
   #open() {
     clearTimeout(this.#retry);
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const query = this.#rig ? `?${new URLSearchParams({ rig: this.#rig })}` : "";
-    const socket = new WebSocket(`${scheme}//${location.host}/ws/data${query}`);
+    const query = new URLSearchParams({
+      ...(this.#rig && { rig: this.#rig }),
+      ...(this.#heard.after && this.#heard),
+    });
+    const socket = new WebSocket(`${scheme}//${location.host}/ws/data?${query}`);
     this.#socket = socket;
     if (this.#attempt === 0) this.handlers.onState("connecting");
     socket.addEventListener("message", (event) => {
@@ -85,7 +90,17 @@ export class LiveFeed {
       this.#poll = undefined;
       this.handlers.onState("live");
     }
+    this.#remember(message);
     this.handlers.onMessage(message);
+  }
+
+  /** @param {any} message */
+  #remember({ type, sequence, epoch, resumed }) {
+    if (epoch) this.#heard.epoch = epoch;
+    // Behind one that resumes come the changes before it.
+    if (sequence !== undefined && !(type === "snapshot" && resumed)) {
+      this.#heard.after = String(sequence);
+    }
   }
 
   #lost() {

@@ -114,7 +114,12 @@ def live(told: Told) -> Live:
 
 
 def news_of(live: Live) -> list[Message]:
-    return [json.loads(text) for _, text in live._news()]
+    """What is told; the epoch of a refresh is that from which clients may resume."""
+    news = [json.loads(text) for _, text in live._news()]
+    for message in news:
+        if message["type"] == "refresh":
+            assert message.pop("epoch") == live._epoch
+    return news
 
 
 def test_nothing_is_news_until_somebody_commits(told: Told, live: Live) -> None:
