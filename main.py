@@ -16,7 +16,8 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 from dashboard import headers
-from dashboard.app import create_app, or_exit, serve
+from dashboard.app import create_app
+from dashboard.serving import or_exit, serve
 from pipeline import simulate
 from pipeline.errors import SmartSensorError
 from pipeline.etl_pipeline import load_source

@@ -1,17 +1,12 @@
 """The application, for `python dashboard/app.py` and for `uvicorn dashboard.app:app`."""
 
 import asyncio
-import errno
-import gc
 import logging
-import signal
-import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any
 
-import uvicorn
 from anyio.to_thread import run_sync
 from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
@@ -35,9 +30,10 @@ from dashboard.answers import Context
 from dashboard.export_formats import FORMATS
 from dashboard.jobs import Jobs
 from dashboard.kept import Answers, KeptAnswers
+from dashboard.serving import GRACE_S, or_exit, serve, serve_workers
 from dashboard.uploads import Uploads
 from pipeline import __version__
-from pipeline.errors import SettingsError, SmartSensorError
+from pipeline.errors import SmartSensorError
 from pipeline.retention import apply_retention
 from pipeline.rig import configured_rig
 from pipeline.settings import Settings, get_settings
@@ -45,11 +41,6 @@ from pipeline.stores import Store, open_store
 
 logger = logging.getLogger(__name__)
 
-Made = TypeVar("Made")
-
-# How long answers that are under way may take when the server is told to stop.
-_GRACE_S = 3
-_BACKLOG = 2048
 _RETENTION_INTERVAL_S = 3600
 
 
@@ -77,11 +68,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.jobs = jobs
         jobs.start(uploads.open())
         tasks = [
-            asyncio.create_task(work) for work in (app.state.live.watch(), _retain(store, settings))
+            asyncio.create_task(work)
+            for work in (
+                app.state.live.watch(),
+                jobs.watch(),
+                app.state.metrics.watch(),
+                _retain(store, settings),
+            )
         ]
         yield
         app.state.stopping = True
-        await run_sync(jobs.stop, _GRACE_S)
+        await run_sync(jobs.stop, GRACE_S)
         uploads.close()
         for task in tasks:
             task.cancel()
@@ -149,74 +146,6 @@ def create_dashboard(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def serve(app: FastAPI, settings: Settings) -> None:
-    """Serve an application until Ctrl+C or SIGTERM; what is under way may end, for a moment.
-
-    Says where it is to be found. Where it cannot listen it says why, and exits with code 2.
-    """
-    logging.basicConfig(level=settings.log_level, format="%(levelname)s:     %(message)s")
-    listeners = or_exit(lambda: listen(settings))
-    if not pages.charts_built():
-        logger.warning("the chart libraries are not built: run `make charts`")
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_level=settings.log_level.lower(),
-            # A line a request would drown everything else.
-            access_log=settings.log_level == "DEBUG",
-            timeout_graceful_shutdown=_GRACE_S,
-            # Who is behind a proxy: dashboard/clients.py.
-            proxy_headers=False,
-            server_header=False,
-        )
-    )
-    for listener in listeners:
-        host, port = listener.getsockname()[:2]
-        # An address that stands for all of this machine is none that a browser can open.
-        name = "localhost" if host in ("0.0.0.0", "::") else host  # noqa: S104  # compared only
-        shown = f"[{name}]" if ":" in name else name
-        print(f"Smart Sensor: http://{shown}:{port}/  (Ctrl+C stops it)", flush=True)
-    # What is there now stays: to look for garbage in it would hold up answers for 0.1 s each time.
-    gc.collect()
-    gc.freeze()
-    # When it has stopped in order, uvicorn raises the signal again: that would be an exit code.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt):
-        server.run(sockets=listeners)
-
-
-def listen(settings: Settings) -> list[socket.socket]:
-    """Sockets that listen on PORT of each address that HOST stands for.
-
-    Raises SettingsError where that is not possible.
-    """
-    host, port = settings.host, settings.port
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        return [
-            socket.create_server(address[:2], family=family, backlog=_BACKLOG)
-            for family, _, _, _, address in found
-        ]
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise SettingsError(
-                f"PORT={port} is taken on {host}; stop the program that has it, "
-                "or set PORT to another one (0 takes a free one)"
-            ) from None
-        raise SettingsError(
-            f"HOST={host}, PORT={port}: cannot listen there: {error.strerror}"
-        ) from None
-
-
-def or_exit(make: Callable[[], Made]) -> Made:
-    """What `make` gives, or one line that says why not, and exit code 2."""
-    try:
-        return make()
-    except SmartSensorError as error:
-        print(f"smart-sensor: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
 def __getattr__(name: str) -> FastAPI:
     """`app`, for ASGI servers: made when one asks, not when somebody imports this module."""
     if name != "app":
@@ -225,4 +154,7 @@ def __getattr__(name: str) -> FastAPI:
 
 
 if __name__ == "__main__":
-    serve(or_exit(create_dashboard), get_settings())
+    if get_settings().workers > 1:
+        serve_workers(get_settings())
+    else:
+        serve(or_exit(create_dashboard), get_settings())

@@ -1,24 +1,27 @@
-"""Loads in the background: one after the other, in one thread, in the order in which they came.
+"""Loads in the background: one after the other, in the order in which they came.
 
-A job lives in the process that took it: another one (`--workers`) does not know it, and numbers
-say nothing about where it is. Files that wait, and one whose load was interrupted, are on disk with
-a note: after a stop, or `kill -9`, the next start of the server loads them. A load is one
-transaction, so that nothing half is there in between.
+A job is done by the process that took it, in a thread. Where there are several (`--workers`) one
+of them loads at a time, and all of them know all jobs (dashboard/board.py). Files that wait, and
+one whose load was interrupted, are on disk with a note: after a stop, or `kill -9`, the next start
+of the server loads them. A load is one transaction, so that nothing half is there in between.
 """
 
+import asyncio
 import logging
 import secrets
 import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
+from anyio.to_thread import run_sync
 from starlette.exceptions import HTTPException
 
 from dashboard.answers import Context
+from dashboard.board import Board, Job
 from dashboard.uploads import Upload, Uploads
 from pipeline.errors import NothingFoundError, SmartSensorError
 from pipeline.etl_pipeline import load_source
@@ -31,39 +34,16 @@ from pipeline.summary import SourceSummary
 logger = logging.getLogger(__name__)
 
 Tell = Callable[[dict[str, Any]], None]
-Status = Literal["queued", "running", "complete", "known", "failed"]
 
 _MOST_WAITING = 16
 _MOST_FINISHED = 100
 # A file that has ended the server so often is not loaded once more.
 _MOST_STARTS = 3
 _TELL_EVERY_S = 0.25
+_ASK_FOR_TURN_S = 0.1
 # How often is looked for files that have been kept for too long.
 _LOOK_EVERY_S = 60.0
 _RETRY_AFTER = {"Retry-After": "10"}
-
-
-@dataclass(frozen=True)
-class Job:
-    """One load as it is shown; `stage` is what a running one does at the moment."""
-
-    job: str
-    status: Status
-    position: int
-    source: str
-    rig: str
-    size_bytes: int
-    created_at: datetime
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    stage: Literal["reading", "loading"] | None = None
-    bytes_read: int = 0
-    rows_read: int = 0
-    accepted: int = 0
-    rejected: int = 0
-    rejected_by_reason: dict[str, int] = field(default_factory=dict)
-    load_id: int | None = None
-    error: str | None = None
 
 
 @dataclass
@@ -77,12 +57,14 @@ class _Work:
 
 
 class Jobs:
-    """The jobs of this process. Those that have ended are remembered for a while."""
+    """The jobs of this process, and what is known of others. Ended ones are kept for a while."""
 
     def __init__(self, context: Context, uploads: Uploads, tell: Tell) -> None:
         self._context = context
         self._uploads = uploads
         self._tell = tell
+        self._board = Board(uploads.jobs_folder)
+        self._told_of: dict[str, Job] = {}
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._work: dict[str, _Work] = {}
         self._waiting: deque[str] = deque()
@@ -93,6 +75,7 @@ class Jobs:
 
     def start(self, left: list[tuple[Upload, dict[str, Any]]]) -> None:
         """Begin to work; first with what an earlier process has left."""
+        self._tidy_board()
         for upload, wanted in left:
             try:
                 rig = Rig.model_validate(wanted["rig"])
@@ -116,11 +99,11 @@ class Jobs:
             logger.info("%d loads go on at the next start", len(self._work))
 
     def refuse_full(self) -> None:
-        """Raises HTTPException (503) when no more jobs are taken."""
-        with self._changed:
-            if len(self._waiting) >= _MOST_WAITING:
-                detail = f"{_MOST_WAITING} loads are waiting already; try again later"
-                raise HTTPException(503, detail, {**_RETRY_AFTER, "Connection": "close"})
+        """Raises HTTPException (503) when no more jobs are taken, of all processes together."""
+        # One of them is being loaded.
+        if len(self._uploads.noted()) > _MOST_WAITING:
+            detail = f"{_MOST_WAITING} loads are waiting already; try again later"
+            raise HTTPException(503, detail, {**_RETRY_AFTER, "Connection": "close"})
 
     def add(self, upload: Upload, rig: Rig, force: bool) -> Job:
         """Queue a load. From here on the file is ours. Raises HTTPException (503)."""
@@ -131,23 +114,52 @@ class Jobs:
         return self._enqueue(name, work)
 
     def get(self, name: str) -> Job:
-        """Raises NothingFoundError for a job that is not known here."""
-        with self._changed:
-            if name not in self._jobs:
-                raise NothingFoundError(
-                    f"there is no job {name!r}, or it has ended long ago; the ledger, /api/loads, "
-                    "has what was loaded"
-                )
-            return self._placed(self._jobs[name])
+        """Raises NothingFoundError for a job that is not known."""
+        jobs = {job.job: job for job in self.all()}
+        if name not in jobs:
+            raise NothingFoundError(
+                f"there is no job {name!r}, or it has ended long ago; the ledger, /api/loads, "
+                "has what was loaded"
+            )
+        return jobs[name]
 
     def all(self) -> list[Job]:
-        """The newest first."""
+        """Those of all processes, the newest first."""
         with self._changed:
-            return [self._placed(job) for job in reversed(self._jobs.values())]
+            known = {**self._others(), **self._jobs}
+        jobs = sorted(known.values(), key=lambda job: job.created_at)
+        waiting = [job.job for job in jobs if job.status == "queued"]
+        return [
+            replace(job, position=waiting.index(job.job) + 1) if job.job in waiting else job
+            for job in reversed(jobs)
+        ]
 
-    def _placed(self, job: Job) -> Job:
-        waiting = list(self._waiting)
-        return replace(job, position=waiting.index(job.job) + 1) if job.job in waiting else job
+    async def watch(self) -> None:
+        """Tell the clients of this process of the jobs of others, until cancelled."""
+        while True:
+            await run_sync(self._tell_of_others)
+            await asyncio.sleep(_TELL_EVERY_S)
+
+    def _tell_of_others(self) -> None:
+        with self._changed:
+            known = self._others()
+        before, self._told_of = self._told_of, known
+        for name, job in known.items():
+            if before.get(name) != job:
+                self._tell(_message(job))
+
+    def _others(self) -> dict[str, Job]:
+        return {job.job: job for job in self._board.read() if job.job not in self._jobs}
+
+    def _tidy_board(self) -> None:
+        """Forget what nobody will do any more, and what has ended long ago."""
+        to_do = {str(wanted.get("job")) for wanted in self._uploads.noted()}
+        jobs = sorted(self._board.read(), key=lambda job: job.created_at)
+        ended = [job for job in jobs if job.finished_at is not None]
+        lost = [job for job in jobs if job.finished_at is None and job.job not in to_do]
+        for job in (*lost, *ended[:-_MOST_FINISHED]):
+            self._board.remove(job.job)
+        self._told_of = self._others()
 
     def _enqueue(self, name: str, work: _Work) -> Job:
         upload = work.upload
@@ -157,8 +169,9 @@ class Jobs:
             self._jobs[name] = job
             self._work[name] = work
             self._waiting.append(name)
+            self._board.write(job)
             self._changed.notify_all()
-            job = self._placed(job)
+        job = self.get(name)
         self._tell(_message(job))
         return job
 
@@ -169,32 +182,37 @@ class Jobs:
 
     def _run(self) -> None:
         while True:
-            name = self._next()
-            if name is None:
+            if not self._wait():
                 return
-            try:
-                self._load(name)
-            except _Stopped:
-                work = self._work[name]
-                work.starts -= 1
-                self._note(name, work)
-                return
-            except Exception as error:
-                if not isinstance(error, SmartSensorError):
-                    logger.exception("load %s failed", name)
-                    error = SmartSensorError("an error of ours; it is in the server's log")
-                logger.warning("load %s: %s", name, error)
-                self._finish(name, status="failed", error=str(error))
+            with self._uploads.turn() as ours:
+                if ours:
+                    self._load_next()
+            if not ours:
+                time.sleep(_ASK_FOR_TURN_S)
 
-    def _next(self) -> str | None:
-        """The job whose turn it is, waited for; None when the server stops."""
+    def _load_next(self) -> None:
+        with self._changed:
+            name = self._waiting.popleft()
+        try:
+            self._load(name)
+        except _Stopped:
+            work = self._work[name]
+            work.starts -= 1
+            self._note(name, work)
+        except Exception as error:
+            if not isinstance(error, SmartSensorError):
+                logger.exception("load %s failed", name)
+                error = SmartSensorError("an error of ours; it is in the server's log")
+            logger.warning("load %s: %s", name, error)
+            self._finish(name, status="failed", error=str(error))
+
+    def _wait(self) -> bool:
+        """Until there is something to load; False when the server stops."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._stopping, _LOOK_EVERY_S)
-                if self._stopping:
-                    return None
-                if self._waiting:
-                    return self._waiting.popleft()
+                if self._stopping or self._waiting:
+                    return not self._stopping
             self._uploads.forget_old()
 
     def _load(self, name: str) -> None:
@@ -255,6 +273,7 @@ class Jobs:
             finished = [each.job for each in self._jobs.values() if each.finished_at is not None]
             for old in finished[:-_MOST_FINISHED]:
                 del self._jobs[old]
+                self._board.remove(old)
 
     def _update(self, name: str, **changes: Any) -> None:
         """Change what is shown of a job, and tell of it; of mere progress not too often."""
@@ -264,6 +283,7 @@ class Jobs:
         now = time.monotonic()
         if job.status != before.status or now - self._told_at >= _TELL_EVERY_S:
             self._told_at = now
+            self._board.write(job)
             self._tell(_message(job))
 
 

@@ -150,7 +150,7 @@ async def load(
 
 @router.get("/jobs", response_model=load_models.JobsModel, summary="Loads in the background")
 def jobs(request: Request) -> Response:
-    """Those that wait, run, or have ended lately, of the process that answers."""
+    """Those that wait, run, or have ended lately."""
     known: Jobs = request.app.state.jobs
     return _json({"jobs": [asdict(job) for job in known.all()]})
 

@@ -1,12 +1,11 @@
-"""What this process has done, and what is stored, as Prometheus reads it.
+"""What this process, or each of several workers, has done, and what is stored, for Prometheus."""
 
-Several processes have figures of their own: each is to be scraped by itself.
-"""
-
+import os
 import platform
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -18,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.answers import Context
 from dashboard.live import Live
+from dashboard.worker_figures import FOLDER_VARIABLE, WorkerFigures
 from pipeline import __version__
 from pipeline.errors import SmartSensorError
 from pipeline.stores.base import Accounts, StoredRig
@@ -38,23 +38,32 @@ class Metrics:
     """The figures of one application, in a registry of its own."""
 
     def __init__(self, context: Context, live: Live) -> None:
-        self.registry = CollectorRegistry()
+        own = CollectorRegistry()
         self.requests = Counter(
             "smart_sensor_http_requests",
             "Requests that were answered.",
             ("method", "route", "status"),
-            registry=self.registry,
+            registry=own,
         )
         self.latency = Histogram(
             "smart_sensor_http_request_seconds",
             "Seconds until an answer began to be sent.",
             ("method", "route"),
             buckets=_BUCKETS_S,
-            registry=self.registry,
+            registry=own,
         )
-        self.registry.register(_Process(context, live))
+        own.register(_Process(context, live))
+        ProcessCollector(registry=own)
+        self.registry, self.workers = own, None
+        if folder := os.environ.get(FOLDER_VARIABLE):
+            self.registry, self.workers = CollectorRegistry(), WorkerFigures(Path(folder), own)
+            self.registry.register(self.workers)
         self.registry.register(_Stored(context))
-        ProcessCollector(registry=self.registry)
+
+    async def watch(self) -> None:
+        """Let other workers know the figures of this one, until cancelled."""
+        if self.workers is not None:
+            await self.workers.keep_written()
 
 
 def install(app: FastAPI) -> None:

@@ -2,7 +2,8 @@
 
 A process has a folder of its own among those beside the data, and a lock on it for as long as it
 lives. The next one to start takes over what dead ones have left: files with a note are still to be
-loaded (dashboard/jobs.py), all others are deleted. A client's name for a file is only ever shown.
+loaded (dashboard/jobs.py), all others are deleted. A file that a preview has kept is found by all
+processes. A client's name for a file is only ever shown.
 """
 
 import contextlib
@@ -11,15 +12,14 @@ import hashlib
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 import sys
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -41,8 +41,15 @@ _SILENCE_S = 60.0
 _MOST_KEPT = 8
 _KEPT_FOR_S = 30 * 60
 _NOTE = ".json"
+# A file with such a note is for whoever knows its id.
+_KEPT = ".kept"
 _FILE = ".upload"
 _PART = ".part"
+# Ids come from clients too, and become paths.
+_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
+# Beside the folders of processes: what all of them know of jobs, and whose turn it is.
+_JOBS = "jobs"
+_TURN = "turn"
 
 
 @dataclass(frozen=True)
@@ -64,8 +71,11 @@ class Uploads:
         self._most_bytes = most_bytes
         self._folder = folder
         self._owner: IO[bytes] | None = None
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[str, tuple[float, Upload]] = OrderedDict()
+
+    @property
+    def jobs_folder(self) -> Path:
+        """Where all processes write what becomes of their loads; there once it is open."""
+        return self._root / _JOBS
 
     def open(self) -> list[tuple[Upload, dict[str, Any]]]:
         """Make the folder; returns what dead processes have left to load, the oldest first.
@@ -84,6 +94,7 @@ class Uploads:
             abandoned = [each for each in self._root.iterdir() if _is_abandoned(each)]
             self._folder = self._root / secrets.token_hex(8)
             self._folder.mkdir(mode=0o700)
+            self.jobs_folder.mkdir(mode=0o700, exist_ok=True)
             self._owner = _lock(self._folder / "owner")
             for folder in abandoned:
                 _take_over(folder, self._folder)
@@ -92,10 +103,8 @@ class Uploads:
 
     def close(self) -> None:
         """Delete what is kept for later; what is still to be loaded stays for the next start."""
-        with self._lock:
-            for _, upload in self._kept.values():
-                self.remove(upload)
-            self._kept.clear()
+        for note in self._folder.glob(f"*{_KEPT}"):
+            _delete(note)
         if self._owner is not None:
             self._owner.close()
             if not any(self._folder.glob(f"*{_NOTE}")):
@@ -131,20 +140,17 @@ class Uploads:
 
     def keep(self, upload: Upload) -> None:
         """Hold a file for whoever knows its id, for a while."""
-        now = time.monotonic()
-        with self._lock:
-            self._kept[upload.id] = now, upload
-            self._kept.move_to_end(upload.id)
-            self._forget_old(now)
-            while len(self._kept) > _MOST_KEPT:
-                self.remove(self._kept.popitem(last=False)[1][1])
+        _write(upload.path.with_suffix(_KEPT), upload, {})
+        for note in self._all_kept()[:-_MOST_KEPT]:
+            _delete(note)
 
     def kept(self, upload_id: str) -> Upload:
         """A file that is kept. Raises NothingFoundError for one that is not, or no longer."""
-        with self._lock:
-            self._forget_old(time.monotonic())
-            if upload_id in self._kept:
-                return self._kept[upload_id][1]
+        self.forget_old()
+        if _ID.fullmatch(upload_id):
+            for note in self._root.glob(f"*/{upload_id}{_KEPT}"):
+                if found := _read(note):
+                    return found[0]
         raise NothingFoundError(
             f"upload={upload_id!r} is not here (any more): a file is kept for "
             f"{_KEPT_FOR_S // 60} minutes after its preview; send it again"
@@ -153,37 +159,49 @@ class Uploads:
     def take(self, upload_id: str) -> Upload:
         """The same, and it is the caller's from here on."""
         upload = self.kept(upload_id)
-        with self._lock:
-            if self._kept.pop(upload_id, None) is not None:
-                return upload
-        raise NothingFoundError(f"upload={upload_id!r} is being loaded already")
+        try:
+            # Of all who want it, one succeeds.
+            upload.path.with_suffix(_KEPT).unlink()
+            ours = self._folder / upload.path.name
+            upload.path.rename(ours)
+        except FileNotFoundError:
+            raise NothingFoundError(f"upload={upload_id!r} is being loaded already") from None
+        return replace(upload, path=ours)
 
     def forget_old(self) -> None:
-        """Delete what has been kept for too long, when nobody asks for anything either."""
-        with self._lock:
-            self._forget_old(time.monotonic())
+        """Delete what has been kept for too long, by any process."""
+        oldest = time.time() - _KEPT_FOR_S
+        for note in self._all_kept():
+            if _written_at(note) < oldest:
+                _delete(note)
 
     def note(self, upload: Upload, wanted: dict[str, Any]) -> None:
         """Write down what is to be done with a file, so that it outlives this process."""
-        note = upload.path.with_suffix(_NOTE)
-        known = {**asdict(upload), "path": upload.path.name, "wanted": wanted}
-        draft = note.with_suffix(".draft")
-        draft.write_text(json.dumps(known), encoding="utf-8")
-        draft.replace(note)
+        _write(upload.path.with_suffix(_NOTE), upload, wanted)
+
+    def noted(self) -> list[dict[str, Any]]:
+        """What is to be done with files, in all processes."""
+        notes = self._root.glob(f"*/*{_NOTE}")
+        return [found[1] for note in notes if (found := _read(note))]
+
+    @contextmanager
+    def turn(self) -> Iterator[bool]:
+        """One process at a time has it; False where another one does."""
+        try:
+            held = _lock(self._root / _TURN)
+        except OSError:
+            yield False
+            return
+        with held:
+            yield True
 
     def remove(self, upload: Upload) -> None:
         """Delete a file and its note."""
-        with contextlib.suppress(OSError):
-            upload.path.unlink(missing_ok=True)
-            upload.path.with_suffix(_NOTE).unlink(missing_ok=True)
+        _delete(upload.path.with_suffix(_NOTE))
 
-    def _forget_old(self, now: float) -> None:
-        while self._kept:
-            kept_at, upload = next(iter(self._kept.values()))
-            if now - kept_at < _KEPT_FOR_S:
-                return
-            self.remove(upload)
-            del self._kept[upload.id]
+    def _all_kept(self) -> list[Path]:
+        """Notes of the files that are kept, the oldest first."""
+        return sorted(self._root.glob(f"*/*{_KEPT}"), key=_written_at)
 
     def _refuse_large(self, size_bytes: int) -> None:
         if size_bytes > self._most_bytes:
@@ -259,6 +277,27 @@ async def _joined(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             return
 
 
+def _write(note: Path, upload: Upload, wanted: dict[str, Any]) -> None:
+    known = {**asdict(upload), "path": upload.path.name, "wanted": wanted}
+    draft = note.with_suffix(".draft")
+    draft.write_text(json.dumps(known), encoding="utf-8")
+    draft.replace(note)
+
+
+def _delete(note: Path) -> None:
+    """A note and its file; the file first, as without it a note is nothing."""
+    with contextlib.suppress(OSError):
+        note.with_suffix(_FILE).unlink(missing_ok=True)
+        note.unlink(missing_ok=True)
+
+
+def _written_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0  # it has just gone
+
+
 def _read(note: Path) -> tuple[Upload, dict[str, Any]] | None:
     """What a note says, where its file is there."""
     try:
@@ -282,7 +321,7 @@ def _take_over(abandoned: Path, folder: Path) -> None:
 
 def _is_abandoned(folder: Path) -> bool:
     """Whether the process that had this folder is no more."""
-    if not folder.is_dir():
+    if not folder.is_dir() or folder.name == _JOBS:
         return False
     try:
         _lock(folder / "owner").close()

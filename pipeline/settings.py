@@ -147,6 +147,9 @@ class Settings(BaseSettings):
         "Port that the server listens on; 0 takes a free one.",
         "a whole number, 0 to 65535",
     )
+    workers: Annotated[int, Field(ge=1, le=64)] = _setting(
+        1, "Processes that serve the dashboard together.", "a whole number, 1 to 64"
+    )
     allowed_hosts: str = _setting(
         "",
         "Names by which browsers may reach the server, besides those of the machine itself.",

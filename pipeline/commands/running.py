@@ -14,9 +14,12 @@ from pipeline.terminal import used_settings
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default HOST.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; default PORT.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that serve it together; default WORKERS.")
+    ] = None,
 ) -> None:
     """Serve the dashboard and its API, as `python dashboard/app.py` does."""
-    for name, value in (("HOST", host), ("PORT", port)):
+    for name, value in (("HOST", host), ("PORT", port), ("WORKERS", workers)):
         if value is not None:
             os.environ[name] = str(value)
     used_settings()

@@ -14,7 +14,8 @@ import pytest
 
 import dashboard.app
 from dashboard import pages
-from dashboard.app import create_dashboard, listen, or_exit
+from dashboard.app import create_dashboard
+from dashboard.serving import listen, or_exit
 from pipeline.errors import SettingsError
 from pipeline.settings import Settings
 from tests.dashboard import made

@@ -27,6 +27,7 @@ DEFAULTS = {
     "RIG_FILE": "rigs/propulsion.toml",
     "HOST": "0.0.0.0",  # noqa: S104  # the default of the issue
     "PORT": "8000",
+    "WORKERS": "1",
     "ALLOWED_HOSTS": "",
     "ALLOWED_ORIGINS": "",
     "TRUSTED_PROXIES": "",
@@ -86,6 +87,7 @@ def test_default_paths_are_relative_to_the_project(empty_home: Path) -> None:
         ("TABLE_NAME", "1st", "a letter or underscore, then letters"),
         ("TABLE_NAME", "x" * 49, "at most 48"),
         ("TABLE_NAME", "sqlite_readings", "not beginning with sqlite_"),
+        ("WORKERS", "0", "a whole number, 1 to 64"),
         ("PORT", "80a", "a whole number, 0 to 65535"),
         ("PORT", "65536", "a whole number, 0 to 65535"),
         ("PORT", "-1", "a whole number, 0 to 65535"),
