@@ -151,7 +151,7 @@ def test_two_servers_on_one_database_leave_each_others_files_alone(
     one = start_server(tmp_path)
     job = Loader(one).post(long, name="long.csv").json()["job"]
     until(lambda: is_at(Loader(one), job, "reading"))
-    with running_server(tmp_path) as other:
+    with running_server(tmp_path):
         kill(one)
         with running_server(tmp_path) as third:
             assert Loader(third).ended(job)["status"] == "complete"
