@@ -1,14 +1,20 @@
 """The page for people: one template, filled with settings; everything else comes by the API."""
 
+import mimetypes
+import os
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
+from starlette.datastructures import Headers
+from starlette.staticfiles import PathLike
+from starlette.types import Scope
 
 from dashboard.answers import ContextDependency
+from dashboard.kept import Answer
 from pipeline import __version__
 from pipeline.paths import resource
 
@@ -16,12 +22,19 @@ STATIC = Path(__file__).parent / "static"
 
 
 class StaticPages(StaticFiles):
-    """Static files that browsers ask for again (by ETag), so that an upgrade shows at once."""
+    """Static files: compressed once, and asked for again (by ETag), so that an upgrade shows."""
 
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        response = super().file_response(*args, **kwargs)
-        response.headers["Cache-Control"] = "no-cache"
-        return response
+    def file_response(
+        self, full_path: PathLike, stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        path = Path(os.fsdecode(full_path))
+        media_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
+        return _kept(path, stat_result.st_mtime_ns).response(Headers(scope=scope), media_type)
+
+
+@lru_cache(maxsize=256)
+def _kept(path: Path, written: int) -> Answer:
+    return Answer.of(path.read_bytes())
 
 
 router = APIRouter(include_in_schema=False)

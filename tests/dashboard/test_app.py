@@ -213,11 +213,20 @@ def test_every_file_of_the_page_is_there(house: Asked) -> None:
 
 
 def test_static_files_are_asked_for_again_and_sent_only_when_they_differ(house: Asked) -> None:
-    first = house.get("/static/main.js")
-    assert first.headers["cache-control"] == "no-cache"
-    again = house.client.get("/static/main.js", headers={"if-none-match": first.headers["etag"]})
-    assert (again.status_code, again.content) == (304, b"")
-    assert again.headers["cache-control"] == "no-cache"
+    file = (pages.STATIC / "main.js").read_bytes()
+    etags = set()
+    for encoding in ("gzip", "identity"):
+        accepts = {"accept-encoding": encoding}
+        first = house.client.get("/static/main.js", headers=accepts)
+        assert first.content == file
+        assert first.headers.get("content-encoding", "identity") == encoding
+        assert first.headers["cache-control"] == "no-cache"
+        etags.add(first.headers["etag"])
+        known = {**accepts, "if-none-match": first.headers["etag"]}
+        again = house.client.get("/static/main.js", headers=known)
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["cache-control"] == "no-cache"
+    assert len(etags) == 2
 
 
 def test_the_page_knows_its_settings(tmp_path: Path) -> None:
