@@ -55,7 +55,10 @@ def other_rig(page: Page, house: Asked) -> None:
 def quality(page: Page, house: Asked) -> None:
     show(page, house, "?range=all")
     page.get_by_role("tab", name="Quality").click()
-    expect(page.get_by_role("tabpanel", name="Quality")).to_contain_text("rejected")
+    panel = page.get_by_role("tabpanel", name="Quality")
+    expect(panel).to_contain_text("rejected")
+    panel.get_by_role("button", name="missing value").click()
+    expect(panel.locator("code").first).to_be_visible()
 
 
 def loads(page: Page, house: Asked) -> None:
@@ -97,6 +100,13 @@ def nothing(page: Page, house: Asked) -> None:
     show(page, house, "?date=1999-12-31", state="nothing")
 
 
+def only_rejects(page: Page, house: Asked) -> None:
+    show(page, house, "?date=2025-07-14", state="nothing")
+    page.get_by_role("tab", name="Quality").click()
+    page.get_by_role("button", name="out of range 1").click()
+    expect(page.locator("code").first).to_be_visible()
+
+
 def failed(page: Page, house: Asked) -> None:
     def fails(route: Route) -> None:
         route.fulfill(status=503, content_type="application/problem+json", body="{}")
@@ -126,6 +136,7 @@ STATES: tuple[Callable[[Page, Asked], None], ...] = (
     guide,
     preview,
     nothing,
+    only_rejects,
     failed,
     not_refreshed,
 )
