@@ -24,7 +24,8 @@ LINE = re.compile(
     )$""",
     re.VERBOSE,
 )
-NPM_FOLDERS = (ROOT, ROOT / "tests" / "services", ROOT / "tests" / "services" / "pglite")
+NPM_SERVICES = ROOT / "tests" / "services"
+NPM_FOLDERS = (ROOT, NPM_SERVICES, NPM_SERVICES / "pglite", NPM_SERVICES / "axe")
 
 
 def _lines(name: str) -> list[str]:

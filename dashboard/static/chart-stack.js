@@ -6,7 +6,7 @@ import { ChartCard } from "./chart-card.js";
 import { seriesClasses } from "./colours.js";
 import { channelDecimals } from "./format.js";
 import { listen } from "./gestures.js";
-import { moved, zoomed } from "./range.js";
+import { contains, moved, wholeRange, zoomed } from "./range.js";
 import { stepped } from "./series.js";
 import { Tooltip } from "./tooltip.js";
 
@@ -213,6 +213,7 @@ export class ChartStack {
       unselected: () => this.select(null),
       pan: (pixels) => this.#pan(-pixels * ((timeAt(100) - timeAt(0)) / 100)),
       zoom: (x, factor) => this.#zoom(timeAt(x), factor),
+      zooms: (factor) => this.#zooms(factor),
       settled: () => this.picture && this.wishes.slide(this.picture.view),
       reset: () => this.wishes.reset(),
     });
@@ -246,6 +247,13 @@ export class ChartStack {
     const extent = this.wishes.extent();
     if (extent && this.picture)
       this.wishes.slide(zoomed(this.picture.view, centre, factor, extent));
+  }
+
+  /** Whether less than the whole record is shown, or less is asked for. @param {number} factor */
+  #zooms(factor) {
+    const extent = this.wishes.extent();
+    if (!extent || !this.picture) return false;
+    return factor < 1 || !contains(this.picture.view, wholeRange(extent));
   }
 
   /**

@@ -55,6 +55,23 @@ export function fill(node, ...children) {
 }
 
 /**
+ * New content without losing the reader's place: scroll position and focus stay, the latter by
+ * `data-key`.
+ * @param {HTMLElement} node
+ * @param {...Child} children
+ */
+export function refill(node, ...children) {
+  const { scrollTop } = node;
+  const focused = node.contains(document.activeElement)
+    ? /** @type {HTMLElement} */ (document.activeElement).dataset.key
+    : null;
+  fill(node, ...children);
+  node.scrollTop = scrollTop;
+  const again = focused && node.querySelector(`[data-key="${CSS.escape(focused)}"]`);
+  if (again instanceof HTMLElement) again.focus({ preventScroll: true });
+}
+
+/**
  * The text of a node, touched only when it differs: a live region speaks at every touch.
  * @param {Node} node
  * @param {string} text

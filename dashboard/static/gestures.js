@@ -1,7 +1,10 @@
 /**
  * Mouse, touch and wheel on a plot, as times on its axis. Dragging selects a range, with Shift
- * it moves the window; Ctrl and the wheel zoom, Shift and the wheel move; two fingers do both.
+ * it moves the window; the wheel zooms where it is the chart's, with Ctrl everywhere, and with Shift
+ * it moves; two fingers do both.
  */
+
+import { Attention, WheelGestures } from "./wheel.js";
 
 /**
  * @typedef {object} Actions
@@ -12,11 +15,18 @@
  * @property {() => void} unselected
  * @property {(byPixels: number) => void} pan
  * @property {(x: number, factor: number) => void} zoom
+ * @property {(factor: number) => boolean} zooms whether there is anything to zoom to
  * @property {() => void} settled a move or zoom has ended
  * @property {() => void} reset
  */
 
 const LEAST_DRAG_PX = 5;
+
+// There is one wheel and one mouse, whatever the number of charts.
+const gestures = new WheelGestures();
+const attention = new Attention();
+gestures.listen(document);
+document.addEventListener("scroll", () => attention.lost(), { passive: true });
 
 /**
  * @param {HTMLElement} plot
@@ -81,9 +91,40 @@ export function listen(plot, actions) {
     if (event.pointerType === "mouse" && drag.kind === "none") actions.leave();
   });
   plot.addEventListener("dblclick", () => actions.reset());
-  plot.addEventListener("wheel", (event) => wheel(event, place(event), actions), {
+  listenToWheel(plot, place, actions);
+}
+
+/**
+ * @param {HTMLElement} plot
+ * @param {(event: MouseEvent) => number} place
+ * @param {Actions} actions
+ */
+function listenToWheel(plot, place, actions) {
+  /** @type {{x: number, y: number} | null} of the pointer on the screen, which scrolling leaves alone */
+  let before = null;
+  plot.addEventListener("pointermove", ({ pointerType, screenX: x, screenY: y, timeStamp }) => {
+    if (pointerType !== "mouse") return;
+    if (before) attention.moved(Math.hypot(x - before.x, y - before.y), timeStamp);
+    before = { x, y };
+  });
+  plot.addEventListener("pointerleave", () => {
+    before = null;
+    attention.lost();
+  });
+
+  /** @param {number} factor @param {number} now */
+  const isWanted = (factor, now) =>
+    actions.zooms(factor) &&
+    (document.activeElement === plot || attention.isPaid(now) || !canScroll());
+  plot.addEventListener("wheel", (event) => wheel(event, place(event), actions, isWanted), {
     passive: false,
   });
+}
+
+/** Whether the page is longer than its window. */
+function canScroll() {
+  const { scrollHeight, clientHeight } = document.documentElement;
+  return scrollHeight > clientHeight;
 }
 
 /**
@@ -104,22 +145,25 @@ function pinch(down, id, x, actions) {
 }
 
 /**
- * A plain vertical wheel scrolls the page.
  * @param {WheelEvent} event
  * @param {number} x
  * @param {Actions} actions
+ * @param {(factor: number, now: number) => boolean} isWanted whether the chart takes a plain wheel
  */
-function wheel(event, x, actions) {
+function wheel(event, x, actions, isWanted) {
   const unit = event.deltaMode === 1 ? 16 : 1;
-  if (event.ctrlKey || event.metaKey) {
+  const sideways = event.shiftKey ? event.deltaY || event.deltaX : event.deltaX;
+  const moves = event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY);
+  const zooms = event.ctrlKey || event.metaKey;
+  if (moves && !zooms) {
     event.preventDefault();
-    actions.zoom(x, Math.exp(Math.max(-120, Math.min(120, event.deltaY * unit)) * 0.004));
+    actions.pan(-sideways * unit);
     actions.settled();
     return;
   }
-  const sideways = event.shiftKey ? event.deltaY || event.deltaX : event.deltaX;
-  if (!event.shiftKey && Math.abs(event.deltaX) <= Math.abs(event.deltaY)) return;
+  const factor = Math.exp(Math.max(-120, Math.min(120, event.deltaY * unit)) * 0.004);
+  if (!zooms && !gestures.isForChart(() => isWanted(factor, event.timeStamp))) return;
   event.preventDefault();
-  actions.pan(-sideways * unit);
+  actions.zoom(x, factor);
   actions.settled();
 }

@@ -19,7 +19,8 @@ const CHART_KEYS = [
 const MOUSE = [
   { keys: ["drag"], does: "Zoom to a range" },
   { keys: ["Shift", "drag"], does: "Move in time" },
-  { keys: ["Ctrl", "wheel"], does: "Zoom" },
+  { keys: ["wheel"], does: "Zoom, after a click or a moment on the chart" },
+  { keys: ["Ctrl", "wheel"], does: "Zoom at once" },
   { keys: ["Shift", "wheel"], does: "Move in time" },
   { keys: ["double click"], does: "Back to the whole range" },
   { keys: ["two fingers"], does: "Zoom and move" },

@@ -2,9 +2,10 @@
  * The rail at the side: why? Tabs of alerts, quality and loads.
  */
 
-import { byId, element, fill, mark, setText } from "./dom.js";
-import { formatCount, formatDuration, formatNumber, formatReason, formatValue } from "./format.js";
+import { byId, element, fill, mark, refill, setText } from "./dom.js";
+import { formatCount, formatDuration, formatNumber, formatValue } from "./format.js";
 import { ledger } from "./ledger.js";
+import { QualityPanel } from "./quality.js";
 import {
   dateOf,
   formatClock,
@@ -16,7 +17,6 @@ import {
 } from "./times.js";
 
 const TABS = ["alerts", "quality", "loads"];
-const MOST_GAPS = 100;
 
 /**
  * @typedef {import("./range.js").Range} Range
@@ -34,6 +34,7 @@ export class Rail {
     this.current = "alerts";
     this.redOnly = false;
     this.chosen = "";
+    this.quality = new QualityPanel(byId("panel-quality"), (gap, frame) => this.#gap(gap, frame));
     for (const name of TABS) {
       const tab = byId(`tab-${name}`);
       tab.addEventListener("click", () => this.open(name));
@@ -87,7 +88,7 @@ export class Rail {
         node: () => this.#gap(gap, frame),
       })),
     ].sort((one, other) => other.time - one.time);
-    this.#replace(
+    refill(
       byId("panel-alerts"),
       element(
         "div",
@@ -141,25 +142,8 @@ export class Rail {
   /** @param {string} range */
   showNothing(range) {
     byId("alert-badge").hidden = true;
-    for (const name of ["alerts", "quality"]) {
-      fill(byId(`panel-${name}`), element("p", { class: "rail-note" }, `No readings in ${range}.`));
-    }
-  }
-
-  /**
-   * New content without losing the reader's place: scroll position and focus stay.
-   * @param {HTMLElement} panel
-   * @param {...import("./dom.js").Child} children
-   */
-  #replace(panel, ...children) {
-    const { scrollTop } = panel;
-    const focused = panel.contains(document.activeElement)
-      ? /** @type {HTMLElement} */ (document.activeElement).dataset.key
-      : null;
-    fill(panel, ...children);
-    panel.scrollTop = scrollTop;
-    const again = focused && panel.querySelector(`[data-key="${CSS.escape(focused)}"]`);
-    if (again instanceof HTMLElement) again.focus();
+    fill(byId("panel-alerts"), element("p", { class: "rail-note" }, `No readings in ${range}.`));
+    this.quality.showNothing(range);
   }
 
   /**
@@ -238,77 +222,13 @@ export class Rail {
   }
 
   /**
-   * @param {any} kpis
-   * @param {readonly Gap[]} gaps
-   * @param {Frame} frame
-   */
-  showQuality(kpis, gaps, frame) {
-    const reasons = Object.entries(kpis.rejected_by_reason ?? {}).sort(
-      (one, other) => other[1] - one[1],
-    );
-    const rejected = kpis.rejected_records ?? 0;
-    const longest = gaps
-      .slice()
-      .sort((one, other) => other.end - other.start - (one.end - one.start))
-      .slice(0, MOST_GAPS);
-    this.#replace(
-      byId("panel-quality"),
-      element("p", { class: "rail-note" }, formatRange(frame.range, frame.zone)),
-      element(
-        "section",
-        {},
-        element("h3", {}, "Rows"),
-        element(
-          "dl",
-          { class: "counts" },
-          ...count("accepted", kpis.total_records),
-          ...count("rejected", rejected),
-          ...reasons.flatMap(([reason, number]) => count(formatReason(reason), number, "muted")),
-        ),
-      ),
-      element(
-        "section",
-        {},
-        element(
-          "h3",
-          {},
-          kpis.gap_count || gaps.length
-            ? `${formatCount(kpis.gap_count, "gap")}, ${formatDuration(kpis.gap_hours * 3600)} in all`
-            : "No gaps",
-        ),
-        !(kpis.gap_count || gaps.length) &&
-          element("p", { class: "muted" }, "No silence longer than 1.5 times the usual interval."),
-        element("ul", {}, ...longest.map((gap) => element("li", {}, this.#gap(gap, frame)))),
-        kpis.gap_count > longest.length &&
-          element(
-            "p",
-            { class: "muted" },
-            `${formatNumber(longest.length)} of ${formatCount(kpis.gap_count, "gap")} are listed. A shorter range shows the others.`,
-          ),
-      ),
-    );
-  }
-
-  /**
    * @param {any[]} loads
    * @param {string} rig
    * @param {string} zone
    */
   showLoads(loads, rig, zone) {
-    this.#replace(byId("panel-loads"), ...ledger(loads, rig, zone));
+    refill(byId("panel-loads"), ...ledger(loads, rig, zone));
   }
-}
-
-/**
- * @param {string} name
- * @param {number} number
- * @param {string} [look]
- */
-function count(name, number, look) {
-  return [
-    element("dt", { class: look ?? null }, name),
-    element("dd", { class: look ?? null }, formatNumber(number)),
-  ];
 }
 
 /**

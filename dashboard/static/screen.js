@@ -17,7 +17,7 @@ import * as status from "./status.js";
 import { Tiles } from "./tiles.js";
 import { TimeBar } from "./timebar.js";
 import { formatRange } from "./times.js";
-import { rangeQuery } from "./url.js";
+import { momentsQuery, rangeQuery } from "./url.js";
 
 /**
  * @typedef {import("./dashboard.js").Dashboard} Dashboard
@@ -43,7 +43,10 @@ export class Screen {
     this.timeBar = new TimeBar({ choose: (selection) => dashboard.choose(selection) });
     this.rail = new Rail({
       showEvent: (event, channel) => dashboard.showEvent(event, channel),
-      opened: (tab) => tab === "loads" && dashboard.loadLoads(),
+      opened: (tab) => {
+        if (tab === "loads") dashboard.loadLoads();
+        if (tab === "quality") this.#rejects();
+      },
       filtered: () => {
         this.figures();
         dashboard.loadFigures();
@@ -153,9 +156,20 @@ export class Screen {
     if (kpis) this.tiles.showFigures(kpis, gaps.length, decimals);
     if (kpis) this.charts.showFigures(kpis);
     if (alerts) this.rail.showAlerts(alerts, gaps, { range: base, zone, interval, decimals });
-    if (kpis) this.rail.showQuality(kpis, gaps, { range: shown, zone, interval, decimals });
+    if (kpis) this.rail.quality.show(kpis, gaps, { range: shown, zone, interval, decimals });
+    this.#rejects();
     this.age();
     this.foot();
+  }
+
+  /** Asked for only where they are looked at, or are all that a range has. */
+  async #rejects() {
+    const { rig, page, shown, zone } = this.dashboard;
+    const { rejects } = this.rail.quality;
+    const nothing = status.currentState() === "nothing";
+    if (!rig || !(nothing || this.rail.current === "quality")) return;
+    await rejects.follow(momentsQuery(rig.name, page, shown), zone);
+    status.showRejected(rejects.count > 0);
   }
 
   /** The strip of the whole record. */
@@ -207,6 +221,8 @@ export class Screen {
     );
     this.tiles.showNothing();
     this.rail.showNothing(shown);
+    status.showRejected(false);
+    this.#rejects();
     this.record();
     this.age();
     this.foot();

@@ -88,6 +88,11 @@ export function showNothing(range, goToLast, showAll) {
   );
 }
 
+/** Whether a range without readings has rejected rows, which stay in sight then. @param {boolean} some */
+export function showRejected(some) {
+  document.body.toggleAttribute("data-rejected", some);
+}
+
 /**
  * Nothing could be loaded at all.
  * @param {string} detail

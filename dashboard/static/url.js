@@ -77,6 +77,18 @@ export function rangeQuery(rig, selection, range) {
 }
 
 /**
+ * The same for questions that know moments only, and no days.
+ * @param {string} rig
+ * @param {{base: Base, zoom: Range | null}} selection
+ * @param {Range} range
+ * @returns {Record<string, string>}
+ */
+export function momentsQuery(rig, selection, range) {
+  if (selection.zoom === null && selection.base.kind === "all") return { rig };
+  return { rig, start: toIso(range.start), end: toIso(range.end) };
+}
+
+/**
  * @param {URLSearchParams} parameters
  * @returns {Base | null}
  */

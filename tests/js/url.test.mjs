@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FIRST_VIEW } from "../../dashboard/static/range.js";
-import { quickKey, rangeQuery, readQuery, writeQuery } from "../../dashboard/static/url.js";
+import {
+  momentsQuery,
+  quickKey,
+  rangeQuery,
+  readQuery,
+  writeQuery,
+} from "../../dashboard/static/url.js";
 
 const START = Date.parse("2025-07-13T00:00:00Z");
 const SPAN = { start: START, end: START + 3_600_000 };
@@ -78,4 +84,10 @@ test("a base knows its button", () => {
   assert.equal(quickKey({ kind: "last", seconds: 7 }), null);
   assert.equal(quickKey({ kind: "all" }), "all");
   assert.equal(quickKey({ kind: "date", date: "2025-07-13" }), null);
+});
+
+test("a day is a range of moments for questions that know no days", () => {
+  const range = { start: "2025-07-13T00:00:00Z", end: "2025-07-13T01:00:00Z" };
+  assert.deepEqual(momentsQuery("r", STATES["a day"], SPAN), { rig: "r", ...range });
+  assert.deepEqual(momentsQuery("r", STATES["everything, in UTC"], SPAN), { rig: "r" });
 });
