@@ -35,6 +35,7 @@ import sqlalchemy as sa
 from benchmarks.backends import TABLE
 from benchmarks.etl import add_backend, opened
 from benchmarks.machine import print_machine
+from benchmarks.servers import settings_for
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 HERTZ = 10
@@ -193,8 +194,10 @@ def ask_server(found: Any, folder: Path, ranges: list[Any]) -> None:
     """The same questions of the dashboard's server: nothing of the answers is cached."""
     from tests.services.server import start_server
 
-    settings = {name.lower(): value for name, value in found.environment.items()}
-    with start_server(folder, **settings) as server, httpx.Client(base_url=server.url) as client:
+    with (
+        start_server(folder, **settings_for(found)) as server,
+        httpx.Client(base_url=server.url) as client,
+    ):
         for path in ("/api/kpis", f"/api/trends?points={_POINTS}"):
             times = []
             for each in ranges:

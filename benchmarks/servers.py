@@ -62,6 +62,11 @@ def database(kind: str, folder: Path, url: str | None) -> Iterator[Database]:
             yield Server(kind, _psycopg(timescale.fresh_database()), one_session=True)
 
 
+def settings_for(found: Database) -> dict[str, Any]:
+    """What leads a server that `tests.services.server` starts to a database."""
+    return {name.lower(): value for name, value in found.environment.items()}
+
+
 def _psycopg(url: str) -> str:
     found = make_url(url).set(drivername="postgresql+psycopg")
     return found.render_as_string(hide_password=False)

@@ -302,15 +302,17 @@ async def data(
 async def _deliver(socket: WebSocket, client: Client, included: int, greeting: list[bytes]) -> None:
     """Send what waits for the client, until it goes or takes longer than we wait."""
     with suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
-        for message in greeting:
-            await _send(socket, message)
-        while True:
-            sequence, message = await client.messages.get()
-            if message.startswith(_REFRESH):
-                # After it sequence numbers may begin anew: the database may be another one.
-                included = sequence
-            if sequence >= included:
-                await _send(socket, message)
+        # One for all messages: a timeout of its own for each would take as long as sending it.
+        async with asyncio.timeout(None) as limit:
+            for message in greeting:
+                await _send(socket, message, limit)
+            while True:
+                sequence, message = await client.messages.get()
+                if message.startswith(_REFRESH):
+                    # After it sequence numbers may begin anew: the database may be another one.
+                    included = sequence
+                if sequence >= included:
+                    await _send(socket, message, limit)
 
 
 async def _listen(socket: WebSocket, gone: Callable[[], None]) -> None:
@@ -321,6 +323,7 @@ async def _listen(socket: WebSocket, gone: Callable[[], None]) -> None:
     gone()
 
 
-async def _send(socket: WebSocket, message: bytes) -> None:
-    with anyio.fail_after(_SEND_TIMEOUT_S):
-        await socket.send_text(message.decode())
+async def _send(socket: WebSocket, message: bytes, limit: asyncio.Timeout) -> None:
+    limit.reschedule(asyncio.get_running_loop().time() + _SEND_TIMEOUT_S)
+    await socket.send_text(message.decode())
+    limit.reschedule(None)

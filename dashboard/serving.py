@@ -115,6 +115,9 @@ def _options(settings: Settings) -> dict[str, Any]:
         # Who is behind a proxy: dashboard/clients.py.
         "proxy_headers": False,
         "server_header": False,
+        # Each message would be compressed for each client anew, which takes longer than to send
+        # it, and keeps memory for each of them.
+        "ws_per_message_deflate": False,
     }
 
 

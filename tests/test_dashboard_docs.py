@@ -1,6 +1,10 @@
-"""docs/dashboard.md says of the keyboard what the page does."""
+"""docs/dashboard.md says of the keyboard what the page does, and of benchmarks what they take."""
 
 import re
+import subprocess
+import sys
+
+import pytest
 
 from tests.services.server import ROOT
 
@@ -17,3 +21,18 @@ def test_every_key_is_in_the_table() -> None:
     assert len(bound) == keyboard.count("keys:")
     rows = re.findall(r"^\| (`\S+`(?: `\S+`)*) \| (.+) \|$", TEXT.partition("## Keyboard")[2], re.M)
     assert [(re.findall(r"`(\S+)`", keys), does) for keys, does in rows] == bound
+
+
+@pytest.mark.parametrize(
+    "command", re.findall(r"^    \.venv/bin/python (benchmarks/.+)$", TEXT, re.MULTILINE)
+)
+def test_the_benchmarks_take_their_arguments(command: str) -> None:
+    script, *arguments = command.split()
+    done = subprocess.run(
+        [sys.executable, ROOT / script, *arguments, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    options = [argument for argument in arguments if argument.startswith("--")]
+    assert [option for option in options if option not in done.stdout] == []

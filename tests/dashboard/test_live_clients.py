@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 from websockets.exceptions import ConnectionClosed
 
+from dashboard import live as live_module
 from dashboard.app import create_app
 from dashboard.live import Live
 from tests.dashboard import made
@@ -109,7 +110,37 @@ def test_a_client_that_does_not_read_delays_nobody_and_is_told(inside: Inside) -
             pass
 
 
+def test_a_client_that_takes_nothing_for_too_long_is_let_go(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "_SEND_TIMEOUT_S", 0.5)
+    narrow = small_socket(inside.url)
+    with (
+        made.live_writer(inside.database) as writer,
+        client_of(inside.url, sock=narrow, max_queue=1, compression=None),
+        client_of(inside.url) as quick,
+    ):
+        inside.clients(2)
+        moments = (made.START + timedelta(days=1, minutes=10 * number) for number in count())
+        deadline = time.monotonic() + 20
+        while inside.live.clients == 2:
+            assert time.monotonic() < deadline
+            for _ in range(25):
+                writer.write(made.live_rows(next(moments), [50.0] * 100))
+            next_of(quick, "change", "refresh")
+        # The other one, which has had nothing to hear for as long, stays.
+        time.sleep(1)
+        inside.clients(1)
+
+
 # The end
+
+
+def test_messages_are_sent_as_they_are(tmp_path: Path) -> None:
+    """Compressed for each client anew they would take longer than everything else together."""
+    with start_server(tmp_path) as server, client_of(server.socket_url) as client:
+        assert client.response is not None
+        assert "Sec-WebSocket-Extensions" not in client.response.headers
 
 
 @pytest.mark.parametrize("with_signal", [signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
