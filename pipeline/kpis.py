@@ -87,5 +87,8 @@ def _hours(value: float | None, counter: Channel) -> float | None:
 
 
 def _settled(value: float | None) -> float | None:
-    """A sum or mean without the digits that depend on the order in which somebody added."""
-    return None if value is None else float(f"{value:.12g}")
+    """A sum or mean without the digits that depend on the order in which somebody added.
+
+    Where two orders still lead to two answers, those are at most 1e-12 of the value apart.
+    """
+    return None if value is None else float(f"{value:.13g}")
