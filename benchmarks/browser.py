@@ -26,6 +26,7 @@ from playwright.sync_api import Browser, Page, Route
 
 from benchmarks.backends import SqliteFile
 from benchmarks.figures import median, quantile
+from benchmarks.http_load import connected
 from benchmarks.machine import print_machine
 from benchmarks.processes import ROOT, simulated
 from benchmarks.queries import load
@@ -220,7 +221,8 @@ def look(page: Page, hour: int, heard: dict[str, int]) -> float:
 
 def stored(server: Server) -> int:
     """How many readings there are."""
-    rows: int = httpx.get(f"{server.url}/api/health", timeout=30).json()["rows"]
+    with connected(server.port) as connection:
+        rows: int = json.loads(connection.ask("/api/health")[1])["rows"]
     return rows
 
 

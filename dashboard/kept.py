@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import re
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,13 +60,29 @@ class Answer:
         return Response(self.kept if zipped else self.body, headers=ours, media_type=media_type)
 
 
+class _Builder:
+    """Builds one answer at a time, and hands it to those who had asked before it was begun."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.waiting = 0
+        self.begun_at = 0.0
+        self.built: tuple[Any, Answer] | None = None
+
+    def shared(self, question: Any, asked_at: float) -> Answer | None:
+        """The newest answer, where it was begun after somebody has asked for it."""
+        if self.built is None or self.begun_at < asked_at or self.built[0] != question:
+            return None
+        return self.built[1]
+
+
 class Answers:
     """Built answers by question, for as long as the store's version stays; bounded in bytes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._builders = [threading.Lock() for _ in range(_BUILDERS)]
+        self._builders = [_Builder() for _ in range(_BUILDERS)]
         self._kept: OrderedDict[Any, Answer] = OrderedDict()
         self._bytes = 0
         self._version: int | None = None
@@ -82,17 +99,38 @@ class Answers:
         An answer is kept under the version that was there before it was built: one that a
         commit overtook is thrown away at the next question, never served as if it were new.
         """
+        asked_at = time.perf_counter()
+        kept = self._find(question, self._store.version())
+        if kept is None:
+            builder = self._builders[hash(question) % len(self._builders)]
+            with self._lock:
+                builder.waiting += 1
+            # All ask at once when the data have changed: one builds, the others wait for it. Were
+            # each change to be built for beside the one before, none would be in time.
+            with builder.lock:
+                with self._lock:
+                    builder.waiting -= 1
+                kept = builder.shared(question, asked_at)
+                self.hits += kept is not None
+                kept = kept or self._built(builder, question, build)
+                if not builder.waiting:
+                    builder.built = None
+        else:
+            self.hits += 1
+        return kept
+
+    def _built(self, builder: _Builder, question: Any, build: Callable[[], Any]) -> Answer:
+        builder.begun_at, builder.built = time.perf_counter(), None
         version = self._store.version()
-        # One builds, the others wait for it: all ask at once when the data have changed.
-        with self._builders[hash((question, version)) % len(self._builders)]:
-            kept = self._find(question, version)
-            if kept is not None:
-                self.hits += 1
-                return kept
+        answer = self._find(question, version)
+        if answer is None:
             self.misses += 1
             answer = Answer.of(to_json(build()))
             self._keep(question, version, answer)
-            return answer
+        else:
+            self.hits += 1
+        builder.built = question, answer
+        return answer
 
     def at_once(self, question: Any) -> Answer | None:
         """The answer, where that it is still right is known without asking a server."""

@@ -3,9 +3,12 @@
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
@@ -97,7 +100,7 @@ def test_an_answer_that_a_commit_overtakes_is_not_kept(store: Versioned, answers
 
 
 def test_an_answer_does_not_follow_one_that_is_newer(store: Versioned, answers: Answers) -> None:
-    """A slow answer to the old data ends after a quick one to the new."""
+    """Who asks after a commit gets what was built after it, also behind a slow answer."""
     started, written = threading.Event(), threading.Event()
 
     def slow() -> str:
@@ -109,10 +112,39 @@ def test_an_answer_does_not_follow_one_that_is_newer(store: Versioned, answers: 
     asking.start()
     assert started.wait(10)
     store.now = 2
-    assert got(answers, "q", lambda: "new") == b'"new"'
-    written.set()
+    with ThreadPoolExecutor(1) as threads:
+        newer = threads.submit(got, answers, "q", lambda: "new")
+        written.set()
+        assert newer.result(10) == b'"new"'
     asking.join(10)
     assert got(answers, "q", lambda: "not asked") == b'"new"'
+
+
+def test_those_who_wait_share_an_answer_though_commits_go_on(
+    store: Versioned, answers: Answers
+) -> None:
+    started, go_on = threading.Event(), threading.Event()
+    built = count(1)
+
+    def build() -> int:
+        started.set()
+        assert go_on.wait(10)
+        # Every answer is overtaken by a commit.
+        store.now += 1
+        return next(built)
+
+    with ThreadPoolExecutor(9) as threads:
+        first = threads.submit(got, answers, "q", build)
+        assert started.wait(10)
+        others = [threads.submit(got, answers, "q", build) for _ in range(8)]
+        while answers._builders[hash("q") % len(answers._builders)].waiting < 8:
+            time.sleep(0.01)
+        go_on.set()
+        assert first.result(10) == b"1"
+        # Not the first one, which was begun before they asked.
+        assert {other.result(10) for other in others} == {b"2"}
+    assert (answers.misses, answers.hits) == (2, 7)
+    assert not any(each.built for each in answers._builders)
 
 
 def test_an_answer_that_fails_is_asked_for_again(answers: Answers) -> None:
