@@ -45,6 +45,7 @@ def test_a_link_shows_somebody_else_the_same(house: Asked, open_page: OpenPage) 
     mine.locator("#chart-pressure .plot").focus()
     mine.keyboard.press("f")
     mine.locator("#chart-temperature .plot").scroll_into_view_if_needed()
+    expect(mine.locator("#chart-temperature")).to_contain_text("thinned")
     box = mine.locator("#chart-temperature .plot").bounding_box()
     assert box is not None
     height = box["y"] + box["height"] / 2
