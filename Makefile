@@ -10,7 +10,7 @@ PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup run serve test check format lint types imports javascript format-check locks-check lock upgrade \
-    charts coverage bench demo build clean
+    charts coverage bench demo screenshots build clean
 
 help: ## List all targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -72,6 +72,9 @@ bench: $(READY) ## Measure the load against the usual way (ARGS="--backend all")
 
 demo: $(READY) ## Show the sample data in one self-contained page
 	$(BIN)/python demo/run_demo.py $(ARGS)
+
+screenshots: $(READY) ## Take the README's pictures of the dashboard anew
+	$(BIN)/python -m tools.screenshots $(ARGS)
 
 build: $(READY) ## Build the source distribution and the wheel into dist/
 	$(BIN)/python -m uv build

@@ -96,7 +96,14 @@ export class ChartCard {
     this.plot.append(canvas, this.selection, this.cursor, this.dot);
     const chart = new Chart(canvas, chartConfig(this.channel, fitWidth));
     setColours(chart, `--${this.look}`);
+    // How many values an axis has room for depends on its height.
+    chart.options.onResize = () => this.#setData();
     return chart;
+  }
+
+  #setData() {
+    const { chart, picture, series } = this;
+    if (chart && picture && series) setData(chart, this.channel, picture.trend, series, this.#span);
   }
 
   /** @returns {import("./picture.js").PicturedChart} */
@@ -149,7 +156,7 @@ export class ChartCard {
     const { series } = this;
     if (this.chart && series) {
       setView(this.chart, picture.view, picture.zone);
-      setData(this.chart, this.channel, picture.trend, series, this.#span);
+      this.#setData();
       this.chart.update();
     }
     this.table.update({ ...picture, channel: this.channel, decimals: this.decimals.measured });

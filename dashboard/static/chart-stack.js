@@ -208,7 +208,8 @@ export class ChartStack {
       },
       selected: (from, to) => {
         this.select(null);
-        this.wishes.show(between(from, to));
+        // Before the first readings the axis has no times.
+        if (this.picture) this.wishes.show(between(from, to));
       },
       unselected: () => this.select(null),
       pan: (pixels) => this.#pan(-pixels * ((timeAt(100) - timeAt(0)) / 100)),

@@ -45,6 +45,8 @@ export class Dashboard {
     this.trend = null;
     /** @type {Trend | null} */
     this.record = null;
+    /** Whether answers for this rig have come: before that, no readings means nothing. */
+    this.answered = false;
     /** @type {string | null} */
     this.backend = null;
     /** @type {import("./live.js").Connection} */
@@ -170,7 +172,7 @@ export class Dashboard {
   /** @param {ZoneChoice} zone */
   chooseZone(zone) {
     this.#go({ ...this.page, zone }, "push");
-    this.screen.all();
+    if (this.answered) this.screen.all();
   }
 
   nextZone() {
@@ -258,6 +260,7 @@ export class Dashboard {
     this.newest = this.extent.last;
     if (!same) {
       this.kpis = this.alerts = this.trend = this.record = null;
+      this.answered = false;
       this.screen.build(rig);
       if (this.screen.rail.current === "loads") this.loadLoads();
     }
@@ -281,7 +284,7 @@ export class Dashboard {
       ]);
       if (view === null) return;
       status.showProblem(null);
-      Object.assign(this, view);
+      Object.assign(this, view, { answered: true });
       this.incoming.appended = 0;
       this.screen.all();
       this.#pin();

@@ -69,7 +69,11 @@ new Keyboard([
   { keys: ["p"], does: "Pause, resume", run: () => dashboard.togglePause() },
   { keys: ["e"], does: "Export", run: () => dashboard.screen.exports.open() },
   { keys: ["u"], does: "Load a file", run: () => upload.choose() },
-  { keys: ["a", "q", "l"], does: "Alerts, quality, loads", run: (key) => rail.open(tabKeys[key]) },
+  {
+    keys: ["a", "q", "l"],
+    does: "Alerts, quality, loads",
+    run: (key) => rail.open(tabKeys[key], true),
+  },
   { keys: ["z"], does: "Next time zone", run: () => dashboard.nextZone() },
   { keys: ["t"], does: "Next theme", run: nextTheme },
 ]);

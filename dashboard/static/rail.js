@@ -42,8 +42,11 @@ export class Rail {
     }
   }
 
-  /** @param {string} name */
-  open(name) {
+  /**
+   * @param {string} name
+   * @param {boolean} [focused] the keyboard goes on from there
+   */
+  open(name, focused = false) {
     this.current = name;
     for (const other of TABS) {
       const tab = byId(`tab-${other}`);
@@ -51,6 +54,7 @@ export class Rail {
       tab.tabIndex = other === name ? 0 : -1;
       byId(`panel-${other}`).hidden = other !== name;
     }
+    if (focused) byId(`tab-${name}`).focus();
     this.wishes.opened(name);
   }
 
@@ -61,8 +65,7 @@ export class Rail {
     event.preventDefault();
     event.stopPropagation();
     const next = TABS[(TABS.indexOf(this.current) + step + TABS.length) % TABS.length];
-    this.open(next);
-    byId(`tab-${next}`).focus();
+    this.open(next, true);
   }
 
   /**

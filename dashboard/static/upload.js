@@ -47,6 +47,8 @@ export class UploadDialog {
     this.page = page;
     /** @type {File[]} */
     this.waiting = [];
+    /** What was sent last, to be sent again. @type {File | null} */
+    this.file = null;
     /** @type {import("./send.js").Sending | null} */
     this.sending = null;
     /** @type {Preview | null} */
@@ -122,6 +124,7 @@ export class UploadDialog {
 
   /** @param {File} file */
   async #send(file) {
+    this.file = file;
     this.job = null;
     this.preview = null;
     this.#show(`Load ${file.name}`, `Sending ${formatSize(file.size)}`, 0, [
@@ -234,7 +237,10 @@ export class UploadDialog {
       const found = await getJson(`/api/loads/jobs/${job.job}`);
       if (this.job?.job === found.job) this.#follow(found);
     } catch (error) {
-      if (error instanceof ApiError && error.status === 404) this.#lost(job);
+      if (!(error instanceof ApiError) || this.job !== job) return;
+      if (error.status === 404) this.#lost(job);
+      if (error.status === 0)
+        setText(this.state, "The server does not answer. The load goes on when it is back.");
     }
   }
 
@@ -294,16 +300,18 @@ export class UploadDialog {
   /** @param {unknown} error */
   #fail(error) {
     this.sending = null;
-    fill(this.rigField);
-    fill(this.body);
-    const name = this.preview?.source ?? "The file";
+    const { file } = this;
+    // Nothing is wrong with the file where the server went away, or has forgotten it since.
+    const again = error instanceof ApiError && [0, 404, 503].includes(error.status) && file;
+    const name = this.preview?.source ?? file?.name ?? "The file";
     this.preview = null;
-    this.#show(`${name} cannot be loaded`, "", null, [
+    this.#show(again ? `${name} was not loaded` : `${name} cannot be loaded`, "", null, [
       this.#action("Another file", () => {
         this.dialog.close();
         this.input.click();
       }),
-      this.#action("Close", () => this.dialog.close(), "primary"),
+      this.#action("Close", () => this.dialog.close(), again ? null : "primary"),
+      ...(again ? [this.#action("Send again", () => this.#send(again), "primary")] : []),
     ]);
     setText(this.problem, error instanceof Error ? error.message : String(error));
     this.title.focus();
