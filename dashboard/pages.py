@@ -37,6 +37,9 @@ def _kept(path: Path, written: int) -> Answer:
     return Answer.of(path.read_bytes())
 
 
+# Asked for at once, and not when the module that imports them has been read, six deep.
+_MODULES = sorted({path.name for path in STATIC.glob("*.js")} - {"theme-early.js", "main.js"})
+
 router = APIRouter(include_in_schema=False)
 _templates = Jinja2Templates(resource("templates"))
 
@@ -61,5 +64,6 @@ def dashboard(request: Request, context: ContextDependency) -> Response:
             "refresh_interval_s": context.settings.dashboard_refresh_interval,
             "version": __version__,
             "charts_built": charts_built(),
+            "modules": _MODULES,
         },
     )

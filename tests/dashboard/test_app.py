@@ -207,9 +207,16 @@ def test_every_file_of_the_page_is_there(house: Asked) -> None:
         response = house.get(path)
         assert response.status_code == 200, path
         assert kinds[Path(path).suffix] in response.headers["content-type"]
-    for module in (pages.STATIC).glob("*.js"):
-        for name in re.findall(r'from "\./([^"]+)"', module.read_text(encoding="utf-8")):
-            assert (pages.STATIC / name).is_file(), f"{module.name} imports {name}"
+
+
+def test_what_modules_import_is_asked_for_with_the_page(house: Asked) -> None:
+    imported = {
+        name
+        for module in pages.STATIC.glob("*.js")
+        for name in re.findall(r'(?:from|import) "\./([^"]+)"', module.read_text(encoding="utf-8"))
+    }
+    page = house.get("/dashboard").text
+    assert set(re.findall(r'rel="modulepreload" href="/static/([^"]+)"', page)) == imported
 
 
 def test_static_files_are_asked_for_again_and_sent_only_when_they_differ(house: Asked) -> None:
