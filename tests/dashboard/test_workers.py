@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import connect
 
 from pipeline.simulate import write_csv
+from tests.dashboard.conftest import database_in_turn
 from tests.dashboard.sent import Loader, faulty_text
 from tests.services.server import (
     Server,
@@ -125,16 +126,23 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def test_workers_are_processes_that_share_the_work(server: Server) -> None:
-    assert len(children(server)) == 2
-    loader = Loader(server)
+@pytest.fixture(params=["sqlite", "postgres"])
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    url = database_in_turn(request, tmp_path, "workers")
+    with running_server(tmp_path, workers=2, database_url=url) as server:
+        yield server
+
+
+def test_workers_are_processes_that_share_the_work(shared: Server) -> None:
+    assert len(children(shared)) == 2
+    loader = Loader(shared)
     for number in range(5):
         upload = loader.preview(SAMPLE, name="run.csv", rig=f"rig {number}")["upload"]
         job = loader.load(upload=upload, rig=f"rig {number}")
         assert (job["status"], job["accepted"]) == ("complete", 20)
         # Each question on a connection of its own, which any of them may get.
         totals = {
-            httpx.get(f"{server.url}/api/kpis?rig=rig {number}").json()["total_records"]
+            httpx.get(f"{shared.url}/api/kpis?rig=rig {number}").json()["total_records"]
             for _ in range(8)
         }
         assert totals == {20}
