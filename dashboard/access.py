@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.clients import Client, address_of, host_of, is_loopback_name
 from dashboard.known_tokens import KnownTokens
-from dashboard.problems import problem, problem_of, refuse
+from dashboard.problems import problem, problem_of, refuse, shown
 from pipeline.errors import SmartSensorError
 from pipeline.hosts import parse_hosts, parse_origins
 from pipeline.settings import Settings
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 COOKIE = "smart_sensor_token"
 SIGN_IN = "/sign-in"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-# What anybody may ask: it says nothing of readings, or is how one signs in.
+# What anybody may ask: it says nothing of readings then, or is how one signs in.
 _OPEN = frozenset({"/api/health", "/api/ready", SIGN_IN, "/sign-out"})
 _OPEN_FOLDER = "/static/"
 _MAKE = "`smart-sensor token create NAME --scope {}` makes one"
@@ -61,6 +61,7 @@ class Access:
                 return _refused(scope, 403, reason)
         is_open = scope["path"] in _OPEN or scope["path"].startswith(_OPEN_FOLDER)
         client: Client = scope["state"]["client"]
+        scope["state"]["may_read"] = client.is_local or not self._reading_needs_token
         if client.is_local or is_open or not (writes or self._reading_needs_token):
             return None
         return await self._without_token(scope, TokenScope.WRITE if writes else TokenScope.READ)
@@ -71,15 +72,15 @@ class Access:
         host = host_of(scope)
         if not (host in self._hosts or address_of(host) or is_loopback_name(host)):
             return (
-                f"Host={connection.headers.get('host', '')!r} is no name of this server; use its "
-                "address, or add the name to ALLOWED_HOSTS"
+                f"Host={shown(connection.headers.get('host', ''))} is no name of this server; "
+                "use its address, or add the name to ALLOWED_HOSTS"
             )
         origin = connection.headers.get("origin")
         if origin is None or origin in self._origins or _is_of(origin, scope):
             return None
         return (
-            f"Origin={origin!r} is another site; use the page of this server, or add that site "
-            "to ALLOWED_ORIGINS"
+            f"Origin={shown(origin)} is another site; use the page of this server, or "
+            "add that site to ALLOWED_ORIGINS"
         )
 
     async def _without_token(self, scope: Scope, needed: TokenScope) -> Response | None:

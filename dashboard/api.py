@@ -200,6 +200,8 @@ def health(request: Request, context: ContextDependency) -> Response:
     now = {"live_clients": live.clients, "live_messages_dropped": live.dropped}
     try:
         kept = orjson.loads(context.answers.get("health", lambda: _health(context)).body)
+        if not request.state.may_read:
+            kept |= {"rows": None, "last_reading": None}
         return Response(to_json({**kept, **now}), media_type="application/json")
     except DatabaseError:
         body = {

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 from anyio.to_thread import run_sync
@@ -42,6 +43,7 @@ from pipeline.stores import Store, open_store
 logger = logging.getLogger(__name__)
 
 _RETENTION_INTERVAL_S = 3600
+_PAUSE_S = 2
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -68,12 +70,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.jobs = jobs
         jobs.start(uploads.open())
         tasks = [
-            asyncio.create_task(work)
+            asyncio.create_task(_without_end(work))
             for work in (
-                app.state.live.watch(),
-                jobs.watch(),
-                app.state.metrics.watch(),
-                _retain(store, settings),
+                app.state.live.watch,
+                jobs.watch,
+                app.state.metrics.watch,
+                partial(_retain, store, settings),
             )
         ]
         yield
@@ -127,6 +129,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     metrics.install(app)
     app.mount("/static", pages.StaticPages(directory=pages.STATIC), name="static")
     return app
+
+
+async def _without_end(work: Callable[[], Awaitable[None]]) -> None:
+    """Work that goes on after an error of ours: nobody would begin it again."""
+    while True:
+        try:
+            await work()
+            return
+        except Exception:
+            logger.exception("it goes on in %d s", _PAUSE_S)
+            await asyncio.sleep(_PAUSE_S)
 
 
 async def _retain(store: Store, settings: Settings) -> None:

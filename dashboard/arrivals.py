@@ -22,7 +22,15 @@ logger = logging.getLogger(__name__)
 STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
 _NAMED = STARTS | {"websocket.accept"}
 _HARMLESS = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_LOGGERS = ("uvicorn.error", __name__, "dashboard.access", "dashboard.live", "dashboard.problems")
+_LOGGERS = (
+    "uvicorn.error",
+    __name__,
+    "dashboard.access",
+    "dashboard.exports",
+    "dashboard.known_tokens",
+    "dashboard.live",
+    "dashboard.problems",
+)
 _current: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 

@@ -30,6 +30,10 @@ _FORWARDED = frozenset(
 )
 
 
+# A name has at most 253 characters (RFC 1035), and a port. What is longer is not kept in mind.
+_LONGEST_HOST = 260
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """Who a request is from.
@@ -74,9 +78,13 @@ def scheme_of(scope: Scope) -> str | None:
     return None
 
 
-@lru_cache(maxsize=4096)
 def address_of(text: str) -> Address | None:
     """An IP address; an IPv4 one that is written as IPv6 is IPv4. None for anything else."""
+    return _address_of(text) if text and len(text) <= _LONGEST_HOST else None
+
+
+@lru_cache(maxsize=4096)
+def _address_of(text: str) -> Address | None:
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
@@ -90,9 +98,13 @@ def host_of(scope: Scope) -> str:
     return host_in(found[0].decode("latin-1")) if len(found) == 1 else ""
 
 
-@lru_cache(maxsize=1024)
 def host_in(text: str) -> str:
-    """The host of `host:port`."""
+    """The host of `host:port`; empty where there is none, or one longer than a name can be."""
+    return _host_in(text) if len(text) <= _LONGEST_HOST else ""
+
+
+@lru_cache(maxsize=1024)
+def _host_in(text: str) -> str:
     match = _HOST.fullmatch(text.lower())
     return match[1].strip("[]").rstrip(".") if match else ""
 

@@ -7,6 +7,7 @@ of the server loads them. A load is one transaction, so that nothing half is the
 """
 
 import asyncio
+import errno
 import logging
 import secrets
 import threading
@@ -23,7 +24,7 @@ from starlette.exceptions import HTTPException
 from dashboard.answers import Context
 from dashboard.board import Board, Job
 from dashboard.uploads import Upload, Uploads
-from pipeline.errors import NothingFoundError, SmartSensorError
+from pipeline.errors import NothingFoundError, Retryable, SmartSensorError
 from pipeline.etl_pipeline import load_source
 from pipeline.retention import apply_retention
 from pipeline.rig import Rig
@@ -41,6 +42,8 @@ _MOST_FINISHED = 100
 _MOST_STARTS = 3
 _TELL_EVERY_S = 0.25
 _ASK_FOR_TURN_S = 0.1
+# A database or a disk that is away may be back after that.
+_TRY_AGAIN_S = 5.0
 # How often is looked for files that have been kept for too long.
 _LOOK_EVERY_S = 60.0
 _RETRY_AFTER = {"Retry-After": "10"}
@@ -53,6 +56,7 @@ class _Work:
     upload: Upload
     rig: Rig
     force: bool
+    created_at: datetime
     starts: int = 0
 
 
@@ -79,7 +83,8 @@ class Jobs:
         for upload, wanted in left:
             try:
                 rig = Rig.model_validate(wanted["rig"])
-                work = _Work(upload, rig, bool(wanted["force"]), int(wanted["starts"]))
+                created_at = datetime.fromisoformat(wanted["created_at"])
+                work = _Work(upload, rig, bool(wanted["force"]), created_at, int(wanted["starts"]))
                 self._enqueue(str(wanted["job"]), work)
             except (KeyError, ValueError) as error:
                 logger.warning("%s: its note cannot be read (%s); not loaded", upload.name, error)
@@ -108,7 +113,7 @@ class Jobs:
     def add(self, upload: Upload, rig: Rig, force: bool) -> Job:
         """Queue a load. From here on the file is ours. Raises HTTPException (503)."""
         self.refuse_full()
-        work = _Work(upload, rig, force)
+        work = _Work(upload, rig, force, datetime.now(UTC))
         name = secrets.token_hex(8)
         self._note(name, work)
         return self._enqueue(name, work)
@@ -162,9 +167,8 @@ class Jobs:
         self._told_of = self._others()
 
     def _enqueue(self, name: str, work: _Work) -> Job:
-        upload = work.upload
-        now = datetime.now(UTC)
-        job = Job(name, "queued", 0, upload.name, work.rig.name, upload.size_bytes, now)
+        upload, created_at = work.upload, work.created_at
+        job = Job(name, "queued", 0, upload.name, work.rig.name, upload.size_bytes, created_at)
         with self._changed:
             self._jobs[name] = job
             self._work[name] = work
@@ -176,35 +180,61 @@ class Jobs:
         return job
 
     def _note(self, name: str, work: _Work) -> None:
-        rig = work.rig.model_dump(mode="json")
-        wanted = {"job": name, "rig": rig, "force": work.force, "starts": work.starts}
+        wanted = {
+            "job": name,
+            "created_at": work.created_at.isoformat(timespec="microseconds"),
+            "rig": work.rig.model_dump(mode="json"),
+            "force": work.force,
+            "starts": work.starts,
+        }
         self._uploads.note(work.upload, wanted)
 
     def _run(self) -> None:
         while True:
             if not self._wait():
                 return
-            with self._uploads.turn() as ours:
-                if ours:
-                    self._load_next()
-            if not ours:
-                time.sleep(_ASK_FOR_TURN_S)
+            try:
+                with self._uploads.turn() as ours:
+                    pause = 0.0 if ours and self._is_ours_next() else _ASK_FOR_TURN_S
+                    if not pause:
+                        pause = self._load_next()
+            except OSError as error:
+                logger.warning("loads wait: %s", error)
+                pause = _TRY_AGAIN_S
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping, pause)
 
-    def _load_next(self) -> None:
+    def _is_ours_next(self) -> bool:
+        """Whether no other process has a load that was asked for earlier."""
+        waiting, ours = [each.get("job") for each in self._uploads.noted()], self._waiting[0]
+        return ours not in waiting or waiting[0] == ours
+
+    def _load_next(self) -> float:
+        """Load what is next, or keep it for later; returns after how many seconds to go on."""
         with self._changed:
             name = self._waiting.popleft()
+        work = self._work[name]
         try:
             self._load(name)
+            return 0.0
         except _Stopped:
-            work = self._work[name]
             work.starts -= 1
             self._note(name, work)
+            return 0.0
         except Exception as error:
+            if _may_pass(error):
+                logger.warning("load %s waits: %s", name, error)
+                work.starts -= 1
+                with self._changed:
+                    self._waiting.appendleft(name)
+                self._update(name, status="queued", stage=None, started_at=None, error=str(error))
+                return _TRY_AGAIN_S
             if not isinstance(error, SmartSensorError):
                 logger.exception("load %s failed", name)
                 error = SmartSensorError("an error of ours; it is in the server's log")
             logger.warning("load %s: %s", name, error)
             self._finish(name, status="failed", error=str(error))
+            return 0.0
 
     def _wait(self) -> bool:
         """Until there is something to load; False when the server stops."""
@@ -224,7 +254,8 @@ class Jobs:
             )
         work.starts += 1
         self._note(name, work)
-        self._update(name, status="running", stage="reading", started_at=datetime.now(UTC))
+        started_at = datetime.now(UTC)
+        self._update(name, status="running", stage="reading", started_at=started_at, error=None)
         context = self._context
         path = str(work.upload.path)
         source = FirstPart(open_source(path, work.rig, name=work.upload.name))
@@ -289,6 +320,12 @@ class Jobs:
 
 class _Stopped(BaseException):
     """The server stops: the load ends where it is. No error, so that nobody tries again."""
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a database or a disk is only away: what was accepted is loaded when it is back."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or isinstance(error, Retryable)
 
 
 def _message(job: Job) -> dict[str, Any]:

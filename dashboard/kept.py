@@ -67,12 +67,14 @@ class _Builder:
         self.lock = threading.Lock()
         self.waiting = 0
         self.begun_at = 0.0
-        self.built: tuple[Any, Answer] | None = None
+        self.built: tuple[Any, Answer | Exception] | None = None
 
     def shared(self, question: Any, asked_at: float) -> Answer | None:
-        """The newest answer, where it was begun after somebody has asked for it."""
+        """The newest answer, or why there is none, where it was begun after somebody has asked."""
         if self.built is None or self.begun_at < asked_at or self.built[0] != question:
             return None
+        if isinstance(self.built[1], Exception):
+            raise self.built[1]
         return self.built[1]
 
 
@@ -110,11 +112,13 @@ class Answers:
             with builder.lock:
                 with self._lock:
                     builder.waiting -= 1
-                kept = builder.shared(question, asked_at)
-                self.hits += kept is not None
-                kept = kept or self._built(builder, question, build)
-                if not builder.waiting:
-                    builder.built = None
+                try:
+                    kept = builder.shared(question, asked_at)
+                    self.hits += kept is not None
+                    kept = kept or self._built(builder, question, build)
+                finally:
+                    if not builder.waiting:
+                        builder.built = None
         else:
             self.hits += 1
         return kept
@@ -125,7 +129,12 @@ class Answers:
         answer = self._find(question, version)
         if answer is None:
             self.misses += 1
-            answer = Answer.of(to_json(build()))
+            try:
+                answer = Answer.of(to_json(build()))
+            except Exception as error:
+                # Whoever has waited for it need not wait for the next one to fail.
+                builder.built = question, error
+                raise
             self._keep(question, version, answer)
         else:
             self.hits += 1

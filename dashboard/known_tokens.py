@@ -28,6 +28,8 @@ class KnownTokens:
         self._store = store
         self._tokens: list[Token] = []
         self._read_at = -_FRESH_S
+        # When a look has failed last, and why: those who waited for it need no look of their own.
+        self._failure: tuple[float, SmartSensorError] | None = None
         self._lock = asyncio.Lock()
         self._noted: dict[str, datetime] = {}
         self._notes: set[asyncio.Task[None]] = set()
@@ -56,9 +58,15 @@ class KnownTokens:
         async with self._lock:
             if self._read_at > moment:
                 return  # somebody else has, meanwhile
+            if self._failure is not None and self._failure[0] > moment:
+                raise self._failure[1]
             await asyncio.sleep(self._read_at + _PAUSE_S - time.monotonic())
             read_at = time.monotonic()
-            tokens = await run_sync(self._store.tokens)
+            try:
+                tokens = await run_sync(self._store.tokens)
+            except SmartSensorError as error:
+                self._failure = read_at, error
+                raise
             self._tokens = [token for token in tokens if token.revoked_at is None]
             self._read_at = read_at
 

@@ -92,7 +92,8 @@ class Live:
     @property
     def dropped(self) -> int:
         """Messages that clients were too slow for, since the start."""
-        return self._dropped_for_others + sum(client.dropped for client in self._clients)
+        # Asked from other threads, while clients come and go.
+        return self._dropped_for_others + sum(each.dropped for each in list(self._clients))
 
     @property
     def clients(self) -> int:
@@ -111,7 +112,9 @@ class Live:
         """Send something that is no change of data; who is too slow for it does without."""
         body = to_json(message)
         for client in self._clients:
-            if not client.messages.full():
+            if client.messages.full():
+                client.dropped += 1
+            else:
                 client.messages.put_nowait((_IN_ANY_CASE, body))
 
     async def watch(self) -> None:
@@ -292,8 +295,8 @@ async def data(
             tasks.start_soon(_listen, socket, tasks.cancel_scope.cancel)
             await _deliver(socket, client, included, greeting)
             tasks.cancel_scope.cancel()
-    except SmartSensorError as error:
-        logger.warning("/ws/data: %s", error)
+    except* SmartSensorError as group:
+        logger.warning("/ws/data: %s", group.exceptions[0])
         await socket.close(1013, "the database is not reachable; try again")
     finally:
         live.leave(client)
@@ -308,11 +311,12 @@ async def _deliver(socket: WebSocket, client: Client, included: int, greeting: l
                 await _send(socket, message, limit)
             while True:
                 sequence, message = await client.messages.get()
-                if message.startswith(_REFRESH):
+                is_refresh = message.startswith(_REFRESH)
+                if is_refresh or sequence > included:
+                    await _send(socket, message, limit)
+                if is_refresh:
                     # After it sequence numbers may begin anew: the database may be another one.
                     included = sequence
-                if sequence >= included:
-                    await _send(socket, message, limit)
 
 
 async def _listen(socket: WebSocket, gone: Callable[[], None]) -> None:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any, TypeVar
 
-import polars as pl
+import pyarrow
+import pyarrow.parquet as pq
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.exceptions import HTTPException
@@ -125,9 +126,9 @@ async def load(
     used = await run_sync(_rig_of, context, rig)
     with _one_of_few():
         if not preview:
-            jobs.refuse_full()
+            await run_sync(jobs.refuse_full)
         if upload is not None:
-            file = uploads.kept(upload)
+            file = await run_sync(uploads.kept, upload)
         else:
             try:
                 file = await _receive(request, uploads, name)
@@ -135,15 +136,22 @@ async def load(
                 return problem(request, 400, "the file did not arrive as a whole; send it again")
         try:
             answer = await run_sync(_in_words, lambda: _looked_at(context, file, used, preview))
-            if upload is not None and not preview:
-                file = uploads.take(upload)
             if answer is not None:
-                uploads.keep(file)
+                await run_sync(uploads.keep if upload is None else uploads.keep_on, file)
                 return _json(answer)
+            if upload is not None:
+                file = await run_sync(uploads.take, upload)
+        except BaseException:
+            if upload is None:
+                uploads.remove(file)
+            raise
+        try:
             job = await run_sync(jobs.add, file, used, force)
         except BaseException:
             if upload is None:
                 uploads.remove(file)
+            else:
+                uploads.keep(file)
             raise
     return _json(asdict(job), 202, {"Location": f"/api/loads/jobs/{job.job}"})
 
@@ -209,8 +217,10 @@ def _refuse_large_inside(file: Upload, most_bytes: int) -> None:
                     size += len(piece)
         elif magic == b"PAR1":
             with _until_damaged():
-                rows = pl.scan_parquet(file.path)
-                size = 8 * len(rows.collect_schema()) * rows.select(pl.len()).collect().item()
+                footer = pq.read_metadata(file.path)
+                groups = range(footer.num_row_groups)
+                unpacked_bytes = sum(footer.row_group(n).total_byte_size for n in groups)
+                size = max(8 * footer.num_columns * footer.num_rows, unpacked_bytes)
     if size > most_bytes:
         raise HTTPException(
             413,
@@ -223,7 +233,7 @@ def _refuse_large_inside(file: Upload, most_bytes: int) -> None:
 def _until_damaged() -> Iterator[None]:
     try:
         yield
-    except (EOFError, OSError, zlib.error, pl.exceptions.PolarsError):
+    except (EOFError, OSError, zlib.error, pyarrow.ArrowException):
         pass
 
 

@@ -115,7 +115,7 @@ def install(app: FastAPI) -> None:
         # RFC 9110: 400 for a request that is malformed, 422 for a body that says what cannot be.
         status = 422 if place == "body" and first["type"] != "json_invalid" else 400
         name = ".".join(names) or place
-        return problem(request, status, f"{name}={_shown(first.get('input'))}: {first['msg']}")
+        return problem(request, status, f"{name}={shown(first.get('input'))}: {first['msg']}")
 
     app.add_exception_handler(SmartSensorError, ours)
     app.add_exception_handler(HTTPException, http)
@@ -160,6 +160,6 @@ def too_large(scope: Scope) -> str:
     return f"the request's body is larger than the {most:,} bytes that are taken here; send less"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -41,7 +41,7 @@ def _missing(request: Request, context: Context) -> Iterator[str]:
         if not context.store.is_current():
             yield f"schema: is not that of version {__version__}, which runs here"
     except SmartSensorError as error:
-        yield f"database: {error}"
+        yield f"database: {error if request.state.may_read else 'does not answer'}"
     live: Live = request.app.state.live
     if live.looked_at is None:
         yield "live updates: have not looked for changes yet"

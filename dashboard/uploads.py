@@ -50,6 +50,7 @@ _ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 # Beside the folders of processes: what all of them know of jobs, and whose turn it is.
 _JOBS = "jobs"
 _TURN = "turn"
+_OWNER = "owner"
 
 
 @dataclass(frozen=True)
@@ -90,16 +91,16 @@ class Uploads:
 
     def _open(self) -> list[tuple[Upload, dict[str, Any]]]:
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(self._root / "lock"):
+        with _wait_for_lock(self._root / "lock"):
             abandoned = [each for each in self._root.iterdir() if _is_abandoned(each)]
             self._folder = self._root / secrets.token_hex(8)
             self._folder.mkdir(mode=0o700)
             self.jobs_folder.mkdir(mode=0o700, exist_ok=True)
-            self._owner = _lock(self._folder / "owner")
+            self._owner = _wait_for_lock(self._folder / _OWNER)
             for folder in abandoned:
                 _take_over(folder, self._folder)
-        notes = sorted(self._folder.glob(f"*{_NOTE}"), key=lambda note: note.stat().st_mtime_ns)
-        return [found for note in notes if (found := _read(note))]
+        notes = self._folder.glob(f"*{_NOTE}")
+        return sorted(filter(None, map(_read, notes)), key=lambda found: order_of(found[1]))
 
     def close(self) -> None:
         """Delete what is kept for later; what is still to be loaded stays for the next start."""
@@ -144,6 +145,11 @@ class Uploads:
         for note in self._all_kept()[:-_MOST_KEPT]:
             _delete(note)
 
+    def keep_on(self, upload: Upload) -> None:
+        """Hold a file that is kept for a while from now on; if somebody has taken it, it is his."""
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(upload.path.with_suffix(_KEPT))
+
     def kept(self, upload_id: str) -> Upload:
         """A file that is kept. Raises NothingFoundError for one that is not, or no longer."""
         self.forget_old()
@@ -180,16 +186,21 @@ class Uploads:
         _write(upload.path.with_suffix(_NOTE), upload, wanted)
 
     def noted(self) -> list[dict[str, Any]]:
-        """What is to be done with files, in all processes."""
-        notes = self._root.glob(f"*/*{_NOTE}")
-        return [found[1] for note in notes if (found := _read(note))]
+        """What is to be done with files, in all processes that live; the oldest first."""
+        notes = [
+            note
+            for owner in self._root.glob(f"*/{_OWNER}")
+            if owner.parent == self._folder or _is_held(owner)
+            for note in owner.parent.glob(f"*{_NOTE}")
+        ]
+        return sorted((found[1] for note in notes if (found := _read(note))), key=order_of)
 
     @contextmanager
     def turn(self) -> Iterator[bool]:
-        """One process at a time has it; False where another one does."""
+        """One process at a time has it; False where another one does. Raises OSError."""
         try:
             held = _lock(self._root / _TURN)
-        except OSError:
+        except BlockingIOError:
             yield False
             return
         with held:
@@ -277,6 +288,11 @@ async def _joined(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             return
 
 
+def order_of(wanted: dict[str, Any]) -> tuple[str, str]:
+    """Where what a note wants stands in the queue: by when it was asked for."""
+    return str(wanted.get("created_at")), str(wanted.get("job"))
+
+
 def _write(note: Path, upload: Upload, wanted: dict[str, Any]) -> None:
     known = {**asdict(upload), "path": upload.path.name, "wanted": wanted}
     draft = note.with_suffix(".draft")
@@ -310,44 +326,61 @@ def _read(note: Path) -> tuple[Upload, dict[str, Any]] | None:
 
 
 def _take_over(abandoned: Path, folder: Path) -> None:
-    """Move files with a note to another folder, and delete everything else."""
-    for note in abandoned.glob(f"*{_NOTE}"):
-        with contextlib.suppress(OSError):
-            # The note last: without its file it is nothing.
-            note.with_suffix(_FILE).rename(folder / f"{note.stem}{_FILE}")
-            note.rename(folder / note.name)
-    shutil.rmtree(abandoned, ignore_errors=True)
+    """Move files with a note to another folder, and delete everything else.
+
+    Whenever it is interrupted, one of the two folders has a file and its note; and so that the
+    next start finds what could not be moved, its folder stays.
+    """
+    try:
+        for note in abandoned.glob(f"*{_NOTE}"):
+            file, ours = note.with_suffix(_FILE), folder / f"{note.stem}{_FILE}"
+            if file.exists():
+                _link(file, ours)
+                note.rename(folder / note.name)
+    except OSError as error:
+        logger.warning("%s: %s; its files wait for the next start", abandoned, error.strerror)
+    else:
+        shutil.rmtree(abandoned, ignore_errors=True)
+
+
+def _link(file: Path, other: Path) -> None:
+    """The same file under another name too; where there is no such thing, a copy."""
+    try:
+        os.link(file, other)
+    except OSError:
+        shutil.copyfile(file, other)
 
 
 def _is_abandoned(folder: Path) -> bool:
     """Whether the process that had this folder is no more."""
-    if not folder.is_dir() or folder.name == _JOBS:
-        return False
+    return folder.is_dir() and folder.name != _JOBS and not _is_held(folder / _OWNER)
+
+
+def _is_held(lock: Path) -> bool:
     try:
-        _lock(folder / "owner").close()
+        _lock(lock).close()
     except OSError:
-        return False
-    return True
+        return True
+    return False
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One process at a time."""
+def _wait_for_lock(path: Path) -> IO[bytes]:
+    """A lock that somebody may have for a moment. Raises OSError."""
     deadline = time.monotonic() + _SILENCE_S
     while True:
         try:
-            held = _lock(path)
-            break
-        except OSError:
+            return _lock(path)
+        except BlockingIOError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
-    with held:
-        yield
 
 
 def _lock(path: Path) -> IO[bytes]:
-    """A file that nobody else can lock until it is closed. Raises OSError where somebody has it."""
+    """A file that nobody else can lock until it is closed.
+
+    Raises BlockingIOError where somebody has it, OSError where there can be no such file.
+    """
     file = path.open("ab")
     try:
         if sys.platform == "win32":
@@ -358,7 +391,7 @@ def _lock(path: Path) -> IO[bytes]:
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
         file.close()
-        raise
+        raise BlockingIOError(error.errno, error.strerror) from None
     return file

@@ -41,6 +41,8 @@ class WorkerFigures(Collector):
         merged: dict[str, Metric] = {}
         for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
             for family in text_string_to_metric_families(_text(path)):
+                if family.name.endswith("_created"):
+                    continue  # the format has no name for what OpenMetrics says beside a counter
                 empty = Metric(family.name, family.documentation, family.type)
                 into = merged.setdefault(family.name, empty)
                 for sample in family.samples:
@@ -57,10 +59,13 @@ class WorkerFigures(Collector):
     def _write(self) -> None:
         path = self._folder / f"{os.getpid()}{_SUFFIX}"
         draft = path.with_suffix(f".{time.monotonic_ns()}")
-        # A disk that is full takes nothing but these figures.
-        with contextlib.suppress(OSError):
+        try:
             draft.write_bytes(generate_latest(self._own))
             draft.replace(path)
+        except OSError:
+            # A disk that is full takes nothing but these figures.
+            with contextlib.suppress(OSError):
+                draft.unlink()
 
 
 def _text(path: Path) -> str:

@@ -12,7 +12,7 @@ from pipeline.settings import Settings
 from tests.conftest import ROOT, Command
 from tests.dashboard import made
 from tests.dashboard.conftest import asked
-from tests.dashboard.test_access import EVERYWHERE, own_address, token_for
+from tests.dashboard.test_access_network import EVERYWHERE, own_address, token_for
 
 TEXT = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"```(sh|python)\n(.*?)```", TEXT, re.DOTALL))

@@ -107,7 +107,10 @@ export class LiveFeed {
     this.#socket = null;
     this.handlers.onState(this.#attempt < 2 ? "reconnecting" : "polling");
     this.#poll ??= setInterval(() => {
-      if (!document.hidden) this.handlers.onPoll();
+      if (document.hidden) return;
+      this.handlers.onPoll();
+      // What was missed until now has been asked for: to be told of it would count it twice.
+      this.#heard.after = "";
     }, this.pollSeconds * 1000);
     this.#retry = setTimeout(() => this.#open(), backoff(this.#attempt, Math.random()));
     this.#attempt += 1;

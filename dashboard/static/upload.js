@@ -127,9 +127,7 @@ export class UploadDialog {
     this.file = file;
     this.job = null;
     this.preview = null;
-    this.#show(`Load ${file.name}`, `Sending ${formatSize(file.size)}`, 0, [
-      this.#action("Cancel", () => this.dialog.close()),
-    ]);
+    this.#show(`Load ${file.name}`, `Sending ${formatSize(file.size)}`, 0, [this.#cancel()]);
     if (!this.dialog.open) this.dialog.showModal();
     this.title.focus();
     await this.#ask({ ...this.#where(this.page.rig()), name: file.name }, file);
@@ -188,6 +186,8 @@ export class UploadDialog {
           this.bar.hidden = false;
           this.bar.removeAttribute("value");
           setText(this.state, `Looking at its rows, as ${select.value}`);
+          // Until the answer is here, what would be loaded is of the rig before.
+          fill(this.actions, this.#cancel());
           this.#ask({ upload: preview.upload, rig: select.value }, null);
         },
       },
@@ -350,6 +350,10 @@ export class UploadDialog {
       fill(this.body);
     }
     fill(this.actions, ...actions);
+  }
+
+  #cancel() {
+    return this.#action("Cancel", () => this.dialog.close());
   }
 
   /**

@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from dashboard.access import COOKIE
+from tests.dashboard import made
 from tests.dashboard.guarded import ELSEWHERE, HERE, ask, ask_async, bearer, guarded, token
 from tests.dashboard.test_problems import assert_problem
 
@@ -283,6 +284,23 @@ def token_once(app: FastAPI) -> str:
 @pytest.mark.parametrize("path", ["/api/health", "/static/base.css", "/sign-in"])
 def test_health_and_what_one_signs_in_with_stay_open(closed: FastAPI, path: str) -> None:
     assert ask(closed, "GET", path, ELSEWHERE).status_code == 200
+
+
+def test_health_says_nothing_of_readings_to_whom_may_not_read(
+    closed: FastAPI, tmp_path: Path
+) -> None:
+    made.load(tmp_path / "guarded.db", made.plain_csv(tmp_path / "plain.csv", 5))
+    elsewhere = ask(closed, "GET", "/api/health", ELSEWHERE).json()
+    assert (elsewhere["status"], elsewhere["rows"], elsewhere["last_reading"]) == ("ok", None, None)
+    assert ask(closed, "GET", "/api/health", HERE).json()["rows"] == 5
+
+
+@pytest.mark.parametrize("header", ["Host", "Origin"])
+def test_a_header_of_any_length_is_answered_in_short(app: FastAPI, header: str) -> None:
+    long = "a" * 60_000
+    response = ask(app, "POST", "/echo", headers={header: long})
+    assert response.status_code == 403
+    assert len(response.content) < 1_000
 
 
 def test_a_local_name_is_not_enough_for_who_comes_by_another_one(closed: FastAPI) -> None:

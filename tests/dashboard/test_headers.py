@@ -12,7 +12,7 @@ import main
 from dashboard.headers import HEADERS, policy
 from tests.dashboard.conftest import Asked, asked
 from tests.dashboard.guarded import ELSEWHERE, guarded
-from tests.dashboard.test_access import shut, token_for
+from tests.dashboard.test_access_network import shut, token_for
 from tests.dashboard.test_limits import every_answer
 from tests.services.browser import OpenPage, assert_quiet, watch_of
 from tests.services.server import MAIN

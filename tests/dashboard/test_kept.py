@@ -147,6 +147,23 @@ def test_those_who_wait_share_an_answer_though_commits_go_on(
     assert not any(each.built for each in answers._builders)
 
 
+def test_those_who_wait_share_why_there_is_no_answer(answers: Answers) -> None:
+    go_on, asked = threading.Event(), count(1)
+
+    def fails() -> None:
+        assert go_on.wait(10)
+        raise DatabaseUnavailable(f"away, {next(asked)}")
+
+    with ThreadPoolExecutor(9) as threads:
+        waiting = [threads.submit(got, answers, "q", fails) for _ in range(9)]
+        while answers._builders[hash("q") % len(answers._builders)].waiting < 8:
+            time.sleep(0.01)
+        go_on.set()
+        said = {str(each.exception(10)) for each in waiting}
+    assert said == {"away, 1", "away, 2"}
+    assert not any(each.built for each in answers._builders)
+
+
 def test_an_answer_that_fails_is_asked_for_again(answers: Answers) -> None:
     def fails() -> None:
         raise DatabaseUnavailable("away")

@@ -222,8 +222,11 @@ def test_what_is_too_large_when_it_is_unpacked_is_refused(loader: Loader) -> Non
     assert len(bomb) < 1 << 20
     parquet = io.BytesIO()
     pl.DataFrame({"timestamp": pl.zeros(10_000_000, pl.Int64, eager=True)}).write_parquet(parquet)
-    assert len(parquet.getvalue()) < 1 << 20
-    for content in (bomb, parquet.getvalue()):
+    texts = io.BytesIO()
+    long = [f"{number:04}" + "x" * 50_000 for number in range(4_000)]
+    pl.DataFrame({"note": long}).write_parquet(texts, compression="zstd")
+    assert max(len(each.getvalue()) for each in (parquet, texts)) < 1 << 20
+    for content in (bomb, parquet.getvalue(), texts.getvalue()):
         response = loader.post(content, name="bomb")
         assert response.status_code == 413, response.text
         assert "unpacked" in response.json()["detail"]

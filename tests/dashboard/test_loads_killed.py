@@ -15,7 +15,7 @@ from pipeline.db_utils import dispose_engines
 from pipeline.settings import load_settings
 from pipeline.simulate import write_csv
 from pipeline.stores import open_store
-from tests.dashboard.sent import Loader, left_on_disk
+from tests.dashboard.sent import Loader, faulty_text, left_on_disk
 from tests.services.server import Server, running_server, settings_for, start_server
 
 if os.name == "nt":
@@ -123,6 +123,25 @@ def test_a_server_that_is_told_to_stop_ends_the_load_in_order(
         assert Loader(again).ended(job)["status"] in ("complete", "known")
     assert stored(database_url) == (ROWS, 1)
     assert left_on_disk(tmp_path) == []
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_files_that_wait_keep_their_order(tmp_path: Path, long: bytes, end: signal.Signals) -> None:
+    """A file that corrects one before it has to come after it."""
+    with start_server(tmp_path) as server:
+        loader = Loader(server)
+        rows = [faulty_text(rows) for rows in (10, 11)]
+        files = [long, *(row.encode() for row in rows)]
+        jobs = [loader.post(file, name=f"{n}.csv").json() for n, file in enumerate(files)]
+        until(lambda: is_at(loader, jobs[0]["job"], "reading"))
+        server.process.send_signal(end)
+        server.process.wait()
+    with running_server(tmp_path) as server:
+        loader = Loader(server)
+        ended = [loader.ended(job["job"]) for job in jobs]
+        assert [job["created_at"] for job in ended] == [job["created_at"] for job in jobs]
+        loads = loader.get("/api/loads")["loads"]
+        assert [load["source"] for load in loads] == ["2.csv", "1.csv", "0.csv"]
 
 
 def test_a_file_that_ends_the_server_again_and_again_is_given_up(

@@ -11,6 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as openmetrics_families,
+)
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import connect
 
@@ -107,6 +110,22 @@ def test_processes_load_one_after_the_other(pair: tuple[Loader, Loader], tmp_pat
     assert ended[0]["finished_at"] <= ended[1]["started_at"]
 
 
+def test_what_was_sent_first_is_loaded_first_whoever_has_it(
+    pair: tuple[Loader, Loader], tmp_path: Path
+) -> None:
+    one, other = pair
+    path = tmp_path / "long.csv"
+    write_csv(path, 200_000)
+    first = one.post(path.read_bytes(), name="first.csv", rig="order").json()["job"]
+    until(lambda: one.get(f"/api/loads/jobs/{first}")["status"] == "running")
+    wrong = other.post(faulty_text(10), name="wrong.csv", rig="order").json()
+    corrected = one.post(faulty_text(11), name="corrected.csv", rig="order").json()
+    assert (wrong["position"], corrected["position"]) == (1, 2)
+    one.ended(corrected["job"])
+    loads = other.get("/api/loads", rig="order")["loads"]
+    assert [load["source"] for load in loads] == ["corrected.csv", "wrong.csv", "first.csv"]
+
+
 def test_after_a_start_it_is_known_how_the_last_loads_ended(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
         job = Loader(server).load(SAMPLE, name="run7.csv")
@@ -162,6 +181,10 @@ def test_any_worker_has_the_figures_of_all(server: Server) -> None:
             for sample in family.samples
             if sample.name == "smart_sensor_http_requests_total" and sample.labels["route"] == route
         }
+
+    openmetrics = {"accept": "application/openmetrics-text"}
+    text = httpx.get(f"{server.url}/metrics", headers=openmetrics).text
+    assert list(openmetrics_families(text))
 
     # Those who wait for the server to answer have asked the same.
     until(lambda: sum(counted().values()) >= 31)
