@@ -21,7 +21,7 @@ from tests.services.server import Server, running_server, settings_for, start_se
 if os.name == "nt":
     pytest.skip("kill -9 is of POSIX", allow_module_level=True)
 
-ROWS = 400_000
+ROWS = 250_000
 BACKENDS = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 
 

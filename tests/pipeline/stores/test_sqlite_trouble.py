@@ -50,7 +50,7 @@ def test_a_locked_database_can_be_tried_again(load: Load, sql: Sql, home: Path) 
         another_process(home / "readings.db", "BEGIN IMMEDIATE"),
         pytest.raises(DatabaseUnavailable, match="is locked by another program; try again when"),
     ):
-        load("2025-07-13T01:00:00Z,20,1000,1\n", "y.csv")
+        load("2025-07-13T01:00:00Z,20,1000,1\n", "y.csv", settings={"database_retry_s": 0.5})
     assert sql("SELECT count(*) FROM sensor_data") == [(5,)]
     assert load("2025-07-13T01:00:00Z,20,1000,1\n", "y.csv").accepted == 1
 
