@@ -108,3 +108,28 @@ export function throttled(run, pause_ms) {
     }, wait);
   };
 }
+
+/**
+ * A function that runs at once, and then as often as it is called, but not before the last run has
+ * ended and a pause is over. One that takes longer than our patience is not waited for.
+ * @param {() => Promise<void>} run does not fail
+ * @param {number} pause_ms
+ * @param {number} patience_ms
+ * @returns {() => Promise<void>}
+ */
+export function inTurn(run, pause_ms, patience_ms) {
+  let running = false;
+  let wanted = false;
+  /** @param {number} ms */
+  const rest = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  return async () => {
+    wanted = true;
+    if (running) return;
+    running = true;
+    while (wanted) {
+      wanted = false;
+      await Promise.race([Promise.all([run(), rest(pause_ms)]), rest(patience_ms)]);
+    }
+    running = false;
+  };
+}

@@ -4,6 +4,7 @@
  */
 
 import { bandsPlugin, envelopePlugin } from "./chart-bands.js";
+import { linePlugin } from "./chart-line.js";
 import { beyondPlugin, font, gapsPlugin } from "./chart-plugins.js";
 import { colour, faded } from "./colours.js";
 import { envelope } from "./envelope.js";
@@ -33,7 +34,7 @@ export function chartConfig(channel, fitWidth) {
   return {
     type: "line",
     data: { datasets: [lineSet(channel), loneSet(), ...MARKS.map(markSet)] },
-    plugins: [bandsPlugin, envelopePlugin, gapsPlugin, beyondPlugin],
+    plugins: [bandsPlugin, envelopePlugin, gapsPlugin, linePlugin, beyondPlugin],
     options: {
       animation: false,
       responsive: true,
@@ -160,6 +161,7 @@ export function setData(chart, channel, trend, series, fixed) {
   const { min, max } = chart.options.scales.x;
   const points = series.times.map((x, at) => ({ x, y: series.values[at] }));
   line.data = points;
+  line.series = series;
   line.borderWidth = points.length > 800 ? 1.2 : 1.5;
   // With room between the readings each of them shows as a dot.
   line.pointRadius = points.length * 12 < (chart.width || 0) ? 2 : 0;
@@ -235,6 +237,7 @@ function limitLine(side, limit) {
     borderColor: red,
     borderWidth: 1.2,
     borderDash: [6, 4],
+    adjustScaleRange: false,
     drawTime: "beforeDatasetsDraw",
     label: {
       display: true,

@@ -2,7 +2,7 @@
  * What is shown, and how answers and messages change it.
  */
 
-import { throttled } from "./api.js";
+import { inTurn } from "./api.js";
 import { byId } from "./dom.js";
 import { zoneOf } from "./header.js";
 import { Incoming } from "./incoming.js";
@@ -16,6 +16,7 @@ import { parseTime } from "./times.js";
 import { readQuery } from "./url.js";
 
 const SLIDE_MS = 250;
+const PATIENCE_MS = 1000;
 const SLIDE_ENDS_MS = 900;
 
 /**
@@ -62,7 +63,7 @@ export class Dashboard {
     this.loader = new Loader(new status.Progress());
     this.screen = new Screen(this);
     this.incoming = new Incoming(this);
-    this.loadViewSoon = throttled(() => this.loadView(), SLIDE_MS);
+    this.loadViewSoon = inTurn(() => this.loadView(), SLIDE_MS, PATIENCE_MS);
   }
 
   async start() {
@@ -286,7 +287,7 @@ export class Dashboard {
       status.showProblem(null);
       Object.assign(this, view, { answered: true });
       this.incoming.appended = 0;
-      this.screen.all();
+      await this.screen.all(performance.now() < this.slidUntil);
       this.#pin();
     } catch (error) {
       this.#fail(error);

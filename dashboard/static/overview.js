@@ -37,9 +37,14 @@ export class Overview {
 
   /** @param {Strip} strip */
   update(strip) {
+    const before = this.node.hidden ? null : this.strip;
     this.strip = strip;
     this.node.hidden = false;
-    this.draw();
+    const same = /** @type {const} */ (["trend", "channel", "extent", "zone"]).every(
+      (part) => before?.[part] === strip[part],
+    );
+    if (same) this.#placeWindow();
+    else this.draw();
   }
 
   hide() {

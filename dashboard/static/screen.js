@@ -106,28 +106,46 @@ export class Screen {
 
   /** The window has moved; its data may be still to come. */
   window() {
+    if (!this.dashboard.extent) return;
+    this.charts.moveTo(this.dashboard.shown);
+    this.#controls();
+  }
+
+  /** What says which window is shown. */
+  #controls() {
     const { page, extent, zone, rig, rigs, shown } = this.dashboard;
     if (!extent) return;
     showRigs(rigs, rig.name);
     showZones(page.zone, extent.zone);
     this.timeBar.update(page, extent, zone);
-    this.charts.moveTo(shown);
     this.overview.moveTo(shown);
     this.exports.update({ rig, query: rangeQuery(rig.name, page, shown), shown, extent, zone });
   }
 
-  /** Answers have come. */
-  all() {
-    this.window();
+  /**
+   * Answers have come. While the window is being moved each part has a frame of its own, so that
+   * none is late.
+   * @param {boolean} moving
+   */
+  async all(moving = false) {
     if (!this.#hasReadings()) {
+      this.window();
       this.#nothing();
       return;
     }
-    status.setState("loading");
-    this.readings();
-    this.figures();
-    this.record();
-    status.setState("ready");
+    status.setState(moving ? "ready" : "loading");
+    const parts = [
+      () => this.readings(),
+      () => this.#controls(),
+      () => this.#keyFigures(),
+      () => this.#lists(),
+      () => this.record(),
+    ];
+    for (const part of parts) {
+      if (moving) await nextFrame();
+      part();
+    }
+    if (!moving) status.setState("ready");
   }
 
   /** Charts and sparklines. */
@@ -148,18 +166,35 @@ export class Screen {
 
   /** Tiles, rail and footer. */
   figures() {
-    const { kpis, alerts, base, shown, zone } = this.dashboard;
-    const interval = this.dashboard.extent?.interval ?? null;
-    /** @param {string} name */
-    const decimals = (name) => this.charts.decimals(name);
-    const gaps = this.#gaps().filter((gap) => overlaps(gap, shown));
+    this.#keyFigures();
+    this.#lists();
+  }
+
+  get #frame() {
+    const { shown, zone, extent } = this.dashboard;
+    return {
+      gaps: this.#gaps().filter((gap) => overlaps(gap, shown)),
+      zone,
+      interval: extent?.interval ?? null,
+      decimals: (/** @type {string} */ name) => this.charts.decimals(name),
+    };
+  }
+
+  #keyFigures() {
+    const { kpis } = this.dashboard;
+    const { gaps, decimals } = this.#frame;
     if (kpis) this.tiles.showFigures(kpis, gaps.length, decimals);
     if (kpis) this.charts.showFigures(kpis);
-    if (alerts) this.rail.showAlerts(alerts, gaps, { range: base, zone, interval, decimals });
-    if (kpis) this.rail.quality.show(kpis, gaps, { range: shown, zone, interval, decimals });
-    this.#rejects();
     this.age();
     this.foot();
+  }
+
+  #lists() {
+    const { kpis, alerts, base, shown } = this.dashboard;
+    const { gaps, ...frame } = this.#frame;
+    if (alerts) this.rail.showAlerts(alerts, gaps, { ...frame, range: base });
+    if (kpis) this.rail.quality.show(kpis, gaps, { ...frame, range: shown });
+    this.#rejects();
   }
 
   /** Asked for only where they are looked at, or are all that a range has. */
@@ -227,4 +262,9 @@ export class Screen {
     this.age();
     this.foot();
   }
+}
+
+/** @returns {Promise<number>} */
+function nextFrame() {
+  return new Promise(requestAnimationFrame);
 }

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { ApiError, address, getJson, Latest, throttled } from "../../dashboard/static/api.js";
+import {
+  ApiError,
+  address,
+  getJson,
+  inTurn,
+  Latest,
+  throttled,
+} from "../../dashboard/static/api.js";
 import { backoff } from "../../dashboard/static/live.js";
 
 const realFetch = globalThis.fetch;
@@ -80,4 +87,35 @@ test("waits double up to 30 s and are never the same for all", () => {
   assert.equal(backoff(0, 0), 250);
   assert.equal(backoff(3, 1), 4000);
   assert.equal(backoff(40, 1), 30_000);
+});
+
+/** @param {number} ms */
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+test("the next run waits for the one before, and many calls in between are one", async () => {
+  /** @type {(() => void)[]} */
+  const ends = [];
+  const run = inTurn(() => new Promise((resolve) => ends.push(resolve)), 1, 10_000);
+  run();
+  assert.equal(ends.length, 1);
+  for (let call = 0; call < 5; call += 1) run();
+  await pause(20);
+  assert.equal(ends.length, 1);
+  ends[0]();
+  await pause(20);
+  assert.equal(ends.length, 2);
+  ends[1]();
+  await pause(20);
+  assert.equal(ends.length, 2);
+  run();
+  assert.equal(ends.length, 3);
+});
+
+test("a run that never ends holds up the next one for a while only", async () => {
+  let runs = 0;
+  const run = inTurn(() => new Promise(() => (runs += 1)), 1, 20);
+  run();
+  run();
+  await pause(60);
+  assert.equal(runs, 2);
 });
