@@ -22,11 +22,12 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 /**
- * The English locale that the browser prefers, else British English.
+ * The English locale that the browser prefers, else British English. Some browsers name one that
+ * no format knows: Chromium says `en-US@posix` where LANG is C.
  * @param {readonly string[]} languages
  */
 export function englishLocale(languages) {
-  return languages.find((language) => /^en\b/i.test(language)) ?? "en-GB";
+  return languages.find((language) => /^en(-[a-z0-9]{2,8})*$/i.test(language)) ?? "en-GB";
 }
 
 export const LOCALE = englishLocale(globalThis.navigator?.languages ?? []);

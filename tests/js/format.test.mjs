@@ -18,6 +18,7 @@ table(
     [["en-IN"], "en-IN"],
     [["fr"], "en-GB"],
     [["eno"], "en-GB"],
+    [["en-US@posix"], "en-GB"],
     [[], "en-GB"],
   ],
   format.englishLocale,
