@@ -66,7 +66,8 @@ export function formatNumber(value, decimals = 0) {
   return (/^-[0.,]*$/.test(text) ? text.slice(1) : text).replace("-", "−");
 }
 
-const compact = new Intl.NumberFormat(LOCALE, { notation: "compact", maximumFractionDigits: 1 });
+// British English writes a million as m, which is milli to an engineer.
+const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
 
 /**
  * A count as it is up to 9,999, then `43.2K`: for where there is little room.

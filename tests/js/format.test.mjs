@@ -139,9 +139,10 @@ table(
   "compact count",
   [
     [9999, "9,999"],
-    [43_188, "43.2k"],
+    [43_188, "43.2K"],
+    [1_600_000, "1.6M"],
   ],
-  (count) => format.formatCompact(count).toLowerCase(),
+  format.formatCompact,
 );
 
 test("a count agrees with its noun", () => {

@@ -294,7 +294,9 @@ def test_env_example_documents(name: str) -> None:
     text = (ROOT / "env.example").read_text(encoding="utf-8")
     found = re.search(rf"^# (.+)\n#?{name}=(.*)$", text, re.MULTILINE)
     assert found, f"no description line followed by {name}=... in env.example"
-    assert Settings.model_fields[name.lower()].description in found[1]
+    field = Settings.model_fields[name.lower()]
+    assert field.description in found[1]
+    assert f"Allowed: {field.json_schema_extra['allowed']}." in found[1]
     assert found[2] == DEFAULTS[name]
 
 
