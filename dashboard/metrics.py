@@ -52,6 +52,7 @@ class Metrics:
             buckets=_BUCKETS_S,
             registry=own,
         )
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         own.register(_Process(context, live))
         ProcessCollector(registry=own)
         self.registry, self.workers = own, None
@@ -59,6 +60,17 @@ class Metrics:
             self.registry, self.workers = CollectorRegistry(), WorkerFigures(Path(folder), own)
             self.registry.register(self.workers)
         self.registry.register(_Stored(context))
+
+    def of(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        """What such requests are counted by; to look it up by its labels takes as long again."""
+        found = self._children.get((method, route, status))
+        if found is None:
+            requests = self.requests.labels(method, route, str(status))
+            found = self._children[method, route, status] = (
+                requests,
+                self.latency.labels(method, route),
+            )
+        return found
 
     async def watch(self) -> None:
         """Let other workers know the figures of this one, until cancelled."""
@@ -107,8 +119,9 @@ class CountRequests:
             answered = True
             method = scope["method"] if scope["method"] in _METHODS else _OTHER
             route = _route(scope, root)
-            self._metrics.requests.labels(method, route, str(status)).inc()
-            self._metrics.latency.labels(method, route).observe(time.perf_counter() - begun)
+            requests, latency = self._metrics.of(method, route, status)
+            requests.inc()
+            latency.observe(time.perf_counter() - begun)
 
         async def counting(message: Message) -> None:
             if message["type"] == "http.response.start":
