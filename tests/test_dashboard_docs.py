@@ -1,11 +1,10 @@
 """docs/dashboard.md says of the keyboard what the page does, and of benchmarks what they take."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 
+from tests.documented import unknown_options
 from tests.services.server import ROOT
 
 TEXT = (ROOT / "docs" / "dashboard.md").read_text(encoding="utf-8")
@@ -27,12 +26,4 @@ def test_every_key_is_in_the_table() -> None:
     "command", re.findall(r"^    \.venv/bin/python (benchmarks/.+)$", TEXT, re.MULTILINE)
 )
 def test_the_benchmarks_take_their_arguments(command: str) -> None:
-    script, *arguments = command.split()
-    done = subprocess.run(
-        [sys.executable, ROOT / script, *arguments, "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    options = [argument for argument in arguments if argument.startswith("--")]
-    assert [option for option in options if option not in done.stdout] == []
+    assert unknown_options(command) == []

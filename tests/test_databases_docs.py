@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 
@@ -10,6 +9,7 @@ import pytest
 
 from pipeline.settings import Settings, load_settings
 from pipeline.stores import postgres, timescale
+from tests.documented import unknown_options
 from tests.test_locks import ROOT
 
 TEXT = (ROOT / "docs" / "databases.md").read_text(encoding="utf-8")
@@ -56,15 +56,7 @@ def test_links_lead_somewhere() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_benchmarks_know_their_options(command: str) -> None:
-    script, *arguments = shlex.split(command)
-    done = subprocess.run(
-        [sys.executable, ROOT / script, *arguments, "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    options = [argument for argument in arguments if argument.startswith("--")]
-    assert [option for option in options if option not in done.stdout] == []
+    assert unknown_options(command) == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the benchmark counts memory as POSIX systems do")

@@ -3,6 +3,7 @@
 import http.client
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,3 +106,12 @@ def left_on_disk(folder: Path) -> list[str]:
         for path in folder.glob("uploads-*/*/*")
         if path.suffix in (".part", ".upload", ".json", ".draft")
     )
+
+
+def until(happened: Callable[[], Any], within_s: float = 20) -> Any:
+    """What is given at last, asked for again and again. Fails where it never is."""
+    deadline = time.monotonic() + within_s
+    while not (found := happened()):
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.005)
+    return found

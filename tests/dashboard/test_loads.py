@@ -22,7 +22,7 @@ from pipeline.simulate import write_csv
 from pipeline.stores import open_store
 from tests.dashboard import made
 from tests.dashboard.heard import client_of
-from tests.dashboard.sent import REJECTED, Loader, answer_to, faulty_text, left_on_disk
+from tests.dashboard.sent import REJECTED, Loader, answer_to, faulty_text, left_on_disk, until
 from tests.services.server import running_server, settings_for
 
 SOURCE = "run7.csv"
@@ -293,7 +293,10 @@ def test_jobs_queue_up_and_are_refused_when_they_are_too_many(tmp_path: Path) ->
         loader = Loader(server)
         upload = loader.preview(SAMPLE, name="small.csv")["upload"]
         first = loader.post(long, name="long.csv").json()
-        until(lambda: loader.get(f"/api/loads/jobs/{first['job']}")["status"] == "running")
+        until(
+            lambda: loader.get(f"/api/loads/jobs/{first['job']}")["status"] == "running",
+            within_s=20,
+        )
         jobs = []
         for number in range(40):
             response = loader.post(SAMPLE, name=f"{number}.csv", rig=f"rig {number}")
@@ -391,11 +394,6 @@ def test_many_files_at_once_are_refused(loader: Loader) -> None:
         connection.close()
     assert response.status_code == 503
     assert int(response.headers["retry-after"]) > 0
-    until(lambda: loader.post(SAMPLE, name="sixth.csv", preview="true").status_code == 200)
-
-
-def until(happened: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not happened():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.01)
+    until(
+        lambda: loader.post(SAMPLE, name="sixth.csv", preview="true").status_code == 200,
+    )

@@ -3,10 +3,8 @@
 import os
 import signal
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +13,7 @@ from pipeline.db_utils import dispose_engines
 from pipeline.settings import load_settings
 from pipeline.simulate import write_csv
 from pipeline.stores import open_store
-from tests.dashboard.sent import Loader, faulty_text, left_on_disk
+from tests.dashboard.sent import Loader, faulty_text, left_on_disk, until
 from tests.services.server import Server, running_server, settings_for, start_server
 
 if os.name == "nt":
@@ -46,13 +44,6 @@ def stored(database_url: str) -> tuple[int, int]:
             for table in ("", "_loads")
         )
     return readings, loads
-
-
-def until(happened: Callable[[], Any], within_s: float = 30) -> None:
-    deadline = time.monotonic() + within_s
-    while not happened():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.005)
 
 
 def kill(server: Server) -> None:

@@ -4,10 +4,8 @@ import json
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +17,7 @@ from websockets.sync.client import connect
 
 from pipeline.simulate import write_csv
 from tests.dashboard.conftest import database_in_turn
-from tests.dashboard.sent import Loader, faulty_text
+from tests.dashboard.sent import Loader, faulty_text, until
 from tests.services.server import (
     Server,
     environment,
@@ -32,12 +30,13 @@ from tests.services.server import (
 SAMPLE = faulty_text()
 
 
-def until(happened: Callable[[], Any], within_s: float = 30) -> Any:
-    deadline = time.monotonic() + within_s
-    while not (found := happened()):
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.02)
-    return found
+def long_load(loader: Loader, folder: Path, rows: int, **query: str) -> str:
+    """The job of a load that has begun, and takes a moment."""
+    path = folder / "long.csv"
+    write_csv(path, rows)
+    job: str = loader.post(path.read_bytes(), **query).json()["job"]
+    until(lambda: loader.get(f"/api/loads/jobs/{job}")["status"] == "running")
+    return job
 
 
 def children(server: Server) -> list[int]:
@@ -99,10 +98,7 @@ def test_any_process_knows_each_job_and_tells_its_clients(
 
 def test_processes_load_one_after_the_other(pair: tuple[Loader, Loader], tmp_path: Path) -> None:
     one, other = pair
-    path = tmp_path / "long.csv"
-    write_csv(path, 200_000)
-    first = one.post(path.read_bytes(), name="long.csv").json()["job"]
-    until(lambda: one.get(f"/api/loads/jobs/{first}")["status"] == "running")
+    first = long_load(one, tmp_path, 200_000, name="long.csv")
     second = other.post(SAMPLE, rig="other").json()
     assert second["position"] == 1
     ended = [one.ended(first), other.ended(second["job"])]
@@ -114,10 +110,7 @@ def test_what_was_sent_first_is_loaded_first_whoever_has_it(
     pair: tuple[Loader, Loader], tmp_path: Path
 ) -> None:
     one, other = pair
-    path = tmp_path / "long.csv"
-    write_csv(path, 200_000)
-    first = one.post(path.read_bytes(), name="first.csv", rig="order").json()["job"]
-    until(lambda: one.get(f"/api/loads/jobs/{first}")["status"] == "running")
+    long_load(one, tmp_path, 200_000, name="first.csv", rig="order")
     wrong = other.post(faulty_text(10), name="wrong.csv", rig="order").json()
     corrected = one.post(faulty_text(11), name="corrected.csv", rig="order").json()
     assert (wrong["position"], corrected["position"]) == (1, 2)
@@ -194,10 +187,8 @@ def test_any_worker_has_the_figures_of_all(server: Server) -> None:
 def test_a_worker_that_dies_is_started_anew_and_its_load_goes_on(
     server: Server, tmp_path: Path
 ) -> None:
-    write_csv(tmp_path / "long.csv", 400_000)
     loader = Loader(server)
-    job = loader.post((tmp_path / "long.csv").read_bytes(), name="long.csv").json()["job"]
-    until(lambda: loader.get(f"/api/loads/jobs/{job}")["status"] == "running")
+    job = long_load(loader, tmp_path, 400_000, name="long.csv")
     before = children(server)
     for pid in before:
         os.kill(pid, signal.SIGKILL)
