@@ -10,7 +10,7 @@ _PACKAGES = ("numpy", "pandas", "polars", "sqlalchemy", "psycopg", "adbc-driver-
 
 
 def print_machine(rows: int) -> None:
-    print(f"{rows:,} rows, one a second")
+    print(f"{rows:,} rows")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     print(
         f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GB of memory, "

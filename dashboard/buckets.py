@@ -29,6 +29,7 @@ router = APIRouter(prefix="/api", tags=["readings"], responses=documented(400, 4
 Bucket = Literal["15m", "1h", "6h", "1d", "1w", "1mo"]
 Format = Literal["json", "csv"]
 
+_LOCAL = "%Y-%m-%dT%H:%M:%S%:z"
 # Fields of a channel in the answer: what they are of a summary.
 _FIELDS = {
     "count": "count",
@@ -85,7 +86,9 @@ def _statistics(asked: Filter, context: Context, bucket: Bucket, tz: str | None)
     # Every bucket, so that an empty one is seen.
     every = pl.DataFrame({"group": range(len(bounds) - 1), "start": bounds[:-1], "end": bounds[1:]})
     whole = every.join(summaries, on="group", how="left", maintain_order="left")
-    rows = whole.with_columns(utc_times(pl.col("start")), utc_times(pl.col("end")))
+    rows = whole.with_columns(utc_times(pl.col("start")), utc_times(pl.col("end"))).with_columns(
+        pl.col("start").dt.convert_time_zone(zone.key).dt.strftime(_LOCAL).alias("local_start")
+    )
     return {
         **question(asked, selection),
         "bucket": bucket,
@@ -106,6 +109,7 @@ def _zone(tz: str | None, rig: Rig) -> ZoneInfo:
 
 def _bucket(row: dict[str, Any], rig: Rig, selection: Range) -> dict[str, Any]:
     return {
+        "local_start": row["local_start"],
         "start": row["start"],
         "end": row["end"],
         "hours": (row["end"] - row["start"]).total_seconds() / 3600,
@@ -128,7 +132,10 @@ def _csv(found: dict[str, Any]) -> bytes:
     rows = [
         {
             "rig": found["rig"],
-            **{name: bucket[name] for name in ("start", "end", "hours", "record_count")},
+            **{
+                name: bucket[name]
+                for name in ("local_start", "start", "end", "hours", "record_count")
+            },
             **{
                 f"{name}_{field}": value
                 for name, channel in bucket["channels"].items()

@@ -1,7 +1,6 @@
 """Live updates: each change, from any process, to every connected client.
 
-One task looks for changes and builds each message once. Every client has a bounded queue of its
-own, so that a slow or dead one delays nobody.
+One task looks for changes and builds each message once; delivery.py brings them to the clients.
 """
 
 import asyncio
@@ -20,6 +19,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 
 from dashboard.answers import Context, Filter
+from dashboard.delivery import Client, Message
 from dashboard.kept import to_json
 from pipeline.errors import NothingFoundError, SmartSensorError
 from pipeline.rig import Rig
@@ -33,8 +33,6 @@ router = APIRouter()
 LOOK_INTERVAL_S = 0.05
 ASK_INTERVAL_S = 0.2
 _PAUSE_S = 2.0
-_QUEUE_LENGTH = 64
-_SEND_TIMEOUT_S = 10.0
 # More readings or changes than this at once: clients fetch what they show instead.
 _MOST_READINGS = 100
 _MOST_CHANGES = 32
@@ -42,7 +40,6 @@ _MOST_CHANGES = 32
 _MOST_MISSED = 300
 _JUST_AFTER = timedelta(microseconds=1)
 _MOST_CLIENTS = 1_000
-_REFRESH = b'{"type":"refresh"'
 # The sequence number of what belongs to no change.
 _IN_ANY_CASE = sys.maxsize
 
@@ -53,26 +50,6 @@ class Heard:
 
     sequence: int
     epoch: str
-
-
-class Client:
-    """One connection: the messages that wait for it, and how many it has missed."""
-
-    def __init__(self) -> None:
-        self.messages: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(_QUEUE_LENGTH)
-        self.dropped = 0
-
-    def offer(self, sequence: int, message: bytes) -> None:
-        """Queue a message; when the queue is full, all that wait give way to one `refresh`."""
-        try:
-            self.messages.put_nowait((sequence, message))
-        except asyncio.QueueFull:
-            while not self.messages.empty():
-                self.messages.get_nowait()
-                self.dropped += 1
-            self.dropped += 1
-            refresh = {"type": "refresh", "sequence": sequence, "dropped": self.dropped}
-            self.messages.put_nowait((sequence, to_json(refresh)))
 
 
 class Live:
@@ -99,8 +76,8 @@ class Live:
     def clients(self) -> int:
         return len(self._clients)
 
-    def join(self) -> Client:
-        client = Client()
+    def join(self, socket: WebSocket | None = None) -> Client:
+        client = Client(socket)
         self._clients.add(client)
         return client
 
@@ -110,12 +87,9 @@ class Live:
 
     def broadcast(self, message: dict[str, Any]) -> None:
         """Send something that is no change of data; who is too slow for it does without."""
-        body = to_json(message)
+        built = Message(_IN_ANY_CASE, to_json(message))
         for client in self._clients:
-            if client.messages.full():
-                client.dropped += 1
-            else:
-                client.messages.put_nowait((_IN_ANY_CASE, body))
+            client.offer_if_quick(built)
 
     async def watch(self) -> None:
         """Look for changes until cancelled. A database that is away is waited for."""
@@ -126,9 +100,9 @@ class Live:
                 if seen is not None:
                     interval = LOOK_INTERVAL_S
                 if seen is None or seen != self._version:
-                    for sequence, message in await run_sync(self._news):
+                    for message in await run_sync(self._news):
                         for client in self._clients:
-                            client.offer(sequence, message)
+                            client.offer(message)
                 self.looked_at = time.monotonic()
             except SmartSensorError as error:
                 logger.warning("live updates wait: %s", error)
@@ -191,7 +165,7 @@ class Live:
     def _rigs(self) -> dict[str, Rig]:
         return {stored.rig.name: stored.rig for stored in self._context.store.rigs(counted=False)}
 
-    def _news(self) -> list[tuple[int, bytes]]:
+    def _news(self) -> list[Message]:
         """Messages for what has been committed since the last look."""
         store = self._context.store
         version = store.version()
@@ -221,11 +195,11 @@ class Live:
                 "epoch": self._epoch,
                 "dropped": 0,
             }
-            news = [(sequence, to_json(refresh))]
+            news = [Message(sequence, to_json(refresh))]
         else:
-            news = [(each.sequence, self._message(each, rigs[each.rig])) for each in changes]
+            news = [Message(each.sequence, self._message(each, rigs[each.rig])) for each in changes]
         # Only now: what could not be read is looked for again.
-        self._sequence, self._version = news[-1][0], version
+        self._sequence, self._version = news[-1].sequence, version
         return news
 
     def _message(self, change: Change, rig: Rig) -> bytes:
@@ -286,14 +260,14 @@ async def data(
         await socket.close(1008)
         return
     await socket.accept()
-    client = live.join()
+    client = live.join(socket)
     try:
         # Joined first: what lands while the snapshot is built waits in the queue.
         heard = None if after is None else Heard(after, epoch)
         included, greeting = await run_sync(live.greeting, rig, heard)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_listen, socket, tasks.cancel_scope.cancel)
-            await _deliver(socket, client, included, greeting)
+            await client.deliver(socket, included, greeting)
             tasks.cancel_scope.cancel()
     except* SmartSensorError as group:
         logger.warning("/ws/data: %s", group.exceptions[0])
@@ -302,32 +276,9 @@ async def data(
         live.leave(client)
 
 
-async def _deliver(socket: WebSocket, client: Client, included: int, greeting: list[bytes]) -> None:
-    """Send what waits for the client, until it goes or takes longer than we wait."""
-    with suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
-        # One for all messages: a timeout of its own for each would take as long as sending it.
-        async with asyncio.timeout(None) as limit:
-            for message in greeting:
-                await _send(socket, message, limit)
-            while True:
-                sequence, message = await client.messages.get()
-                is_refresh = message.startswith(_REFRESH)
-                if is_refresh or sequence > included:
-                    await _send(socket, message, limit)
-                if is_refresh:
-                    # After it sequence numbers may begin anew: the database may be another one.
-                    included = sequence
-
-
 async def _listen(socket: WebSocket, gone: Callable[[], None]) -> None:
     """Clients have nothing to say; reading is how we learn that one has gone."""
     with suppress(WebSocketDisconnect, RuntimeError):
         while (await socket.receive())["type"] != "websocket.disconnect":
             pass
     gone()
-
-
-async def _send(socket: WebSocket, message: bytes, limit: asyncio.Timeout) -> None:
-    limit.reschedule(asyncio.get_running_loop().time() + _SEND_TIMEOUT_S)
-    await socket.send_text(message.decode())
-    limit.reschedule(None)

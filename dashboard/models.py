@@ -246,6 +246,10 @@ class ChannelStatistics(BaseModel):
 class BucketModel(BaseModel):
     """One bucket."""
 
+    local_start: str = Field(
+        description="Its start in the time zone of the buckets.",
+        examples=["2025-07-13T00:00:00+02:00"],
+    )
     start: Time
     end: Time = Field(description="The first moment of the next one.")
     hours: float = Field(description="23 to 25 of a local day.", examples=[24.0])

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from dashboard import pages
+from dashboard.delivery import FrameProtocol
 from dashboard.worker_figures import FOLDER_VARIABLE
 from pipeline.errors import SettingsError, SmartSensorError
 from pipeline.rig import configured_rig
@@ -118,6 +119,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         # Each message would be compressed for each client anew, which takes longer than to send
         # it, and keeps memory for each of them.
         "ws_per_message_deflate": False,
+        "ws": FrameProtocol,
     }
 
 

@@ -43,7 +43,13 @@ def apply_retention(store: Store, settings: Settings, now: datetime | None = Non
     """
     if not settings.retention:
         return Pruned()
-    pruned = prune(store, age_limit(parse_duration(settings.retention), now))
+    before = age_limit(parse_duration(settings.retention), now)
+    for name in store.impossible_rollups(before):
+        logger.warning(
+            "rig %s: readings so far apart have no roll-ups; nothing stays of those that are deleted",
+            name,
+        )
+    pruned = prune(store, before)
     if pruned:
         logger.info(
             "RETENTION=%s: %d readings and %d rejects deleted",

@@ -30,6 +30,8 @@ from pipeline.timestamps import UTC_DATETIME, utc_times
 LEVELS_S = tuple(LEVELS.values())
 SECOND = 1_000_000  # in microseconds
 _FEWEST_READINGS = 60
+# So many rows are looked at together: each look has a price of its own.
+_ENOUGH = 10_000
 
 # What a summary has of each channel, in the order of the columns.
 FIELDS = (
@@ -241,26 +243,26 @@ class WholeGroups:
         self._channels = channels
         self._group_of = group_of
         self._pending: list[pl.DataFrame] = []
-        self._group = 0
 
     def add(self, frame: pl.DataFrame) -> Iterator[Parts]:
-        """What is complete with this frame."""
+        """What is complete with this frame, once it is enough to be worth a look."""
         if frame.is_empty():
             return
         time = "bucket" if "bucket" in frame.columns else "timestamp"
         if self._pending and frame[time][0] <= self._pending[-1][time][-1]:
             yield from self.rest()
-        groups = self._group_of(frame[time].to_physical().to_numpy())
-        if self._pending and groups[-1] == self._group:
-            self._pending.append(frame)
+        self._pending.append(frame)
+        if sum(map(len, self._pending)) < _ENOUGH:
             return
+        pending = pl.concat(self._pending)
+        groups = self._group_of(pending[time].to_physical().to_numpy())
         cut = int(np.searchsorted(groups, groups[-1]))
-        if self._pending or cut:
-            yield self._parts_of(pl.concat([*self._pending, frame.head(cut)]))
-        self._pending, self._group = [frame.slice(cut)], groups[-1]
+        if cut:
+            yield self._parts_of(pending.head(cut))
+        self._pending = [pending.slice(cut)]
 
     def rest(self) -> Iterator[Parts]:
-        """What waits for more of its group, as it is."""
+        """What waits for more of its group, or for more to look at, as it is."""
         if self._pending:
             yield self._parts_of(pl.concat(self._pending))
             self._pending = []
@@ -310,7 +312,8 @@ def _merge(
     """Merge the parts from each start to the next one, and of each channel the fields named."""
     first, last = parts["first_timestamp"], parts["last_timestamp"]
     ends = np.append(starts[1:], len(first)) - 1
-    silence = _between(first - np.roll(last, 1), starts)
+    silence = first - np.roll(last, 1)
+    silence[starts] = 0  # none from one bucket to the next
     interval = round((interval_s or 0) * 1e6)
     is_gap = (silence > GAP_FACTOR * interval) & bool(interval)
     found: Parts = {
@@ -325,22 +328,31 @@ def _merge(
     segments = np.repeat(np.arange(len(starts)), ends - starts + 1)
     for channel in channels:
         fields = {field: parts[f"{channel}_{field}"] for field in names}
-        merged = _merge_channel(fields, segments, len(starts))
+        merged = _merge_channel(fields, segments, starts)
         found |= {f"{channel}_{field}": merged[field] for field in names}
     return found
 
 
-def _merge_channel(fields: Parts, segments: Integers, count: int) -> Parts:
-    """Merge one channel's parts that have values; `segments` are where each part belongs."""
+def _merge_channel(fields: Parts, segments: Integers, starts: Integers) -> Parts:
+    """Merge one channel's parts that have values; `segments` are where each part belongs, `starts`
+    where each of them begins."""
     has_values = fields["count"] > 0
-    if not has_values.all():
-        fields = {field: array[has_values] for field, array in fields.items()}
-        segments = segments[has_values]
-    if not len(segments):
-        return {field: np.zeros(count, array.dtype) for field, array in fields.items()}
-    starts = _starts(segments)
-    ends = np.append(starts[1:], len(segments)) - 1
-    place = np.repeat(np.arange(len(starts)), ends - starts + 1)
+    if has_values.all():
+        return _merge_values(fields, segments, starts)
+    found = {field: np.zeros(len(starts), array.dtype) for field, array in fields.items()}
+    segments = segments[has_values]
+    if len(segments):
+        starts = _starts(segments)
+        place = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(segments))))
+        some = {field: array[has_values] for field, array in fields.items()}
+        for field, array in _merge_values(some, place, starts).items():
+            found[field][segments[starts]] = array
+    return found
+
+
+def _merge_values(fields: Parts, place: Integers, starts: Integers) -> Parts:
+    """The same of parts that all have values."""
+    ends = np.append(starts[1:], len(place)) - 1
     counts = [field for field in _COUNTS if field in fields]
     found: Parts = {field: np.add.reduceat(fields[field], starts) for field in counts}
     if "mean" in fields:
@@ -355,14 +367,9 @@ def _merge_channel(fields: Parts, segments: Integers, count: int) -> Parts:
         before = np.roll(fields["last"], 1)
         # Where a counter falls it began again from zero.
         gained = np.where(fields["first"] >= before, fields["first"] - before, fields["first"])
-        found["gained"] = np.add.reduceat(fields["gained"] + _between(gained, starts), starts)
-    if len(starts) == count:
-        return found
-    everywhere: Parts = {}
-    for field, array in found.items():
-        everywhere[field] = np.zeros(count, array.dtype)
-        everywhere[field][segments[starts]] = array
-    return everywhere
+        gained[starts] = 0
+        found["gained"] = np.add.reduceat(fields["gained"] + gained, starts)
+    return found
 
 
 def _moments(
@@ -373,19 +380,15 @@ def _moments(
     Chan, Golub, LeVeque: Algorithms for computing the sample variance, The American Statistician
     37 (1983), equations 2.1 for any number of parts, with the correction of equation 1.7.
     """
-    weights = fields["count"]
+    # Of readings each is one.
+    weights = fields["count"].astype(np.float64) if len(place) < counts.sum() else None
     # Distances from one of the means: sums of large numbers lose digits.
     reference = fields["mean"][starts]
     distance = fields["mean"] - reference[place]
-    mean = reference + np.add.reduceat(weights * distance, starts) / counts
+    weighted = distance if weights is None else weights * distance
+    mean = reference + np.add.reduceat(weighted, starts) / counts
     deviation = fields["mean"] - mean[place]
-    squares = np.add.reduceat(fields["m2"] + weights * deviation * deviation, starts)
-    rest = np.add.reduceat(weights * deviation, starts)
+    weighted = deviation if weights is None else weights * deviation
+    squares = np.add.reduceat(fields["m2"] + weighted * deviation, starts)
+    rest = np.add.reduceat(weighted, starts)
     return mean, np.maximum(squares - rest * rest / counts, 0.0)
-
-
-def _between(steps: npt.NDArray[Any], starts: Integers) -> npt.NDArray[Any]:
-    """Steps from one part to the next of the same bucket; none at the beginning of one."""
-    steps = steps.copy()
-    steps[starts] = 0
-    return steps

@@ -86,6 +86,13 @@ def prune(
         amount = f"{expired.readings:,} readings and {expired.rejects:,} rejects"
         if dry_run or not expired:
             errors.print(f"{amount} are older than {rfc3339(before)}")
+        for name in store.impossible_rollups(before):
+            if rig in (None, name):
+                errors.print(
+                    f"rig {name!r}: readings so far apart have no roll-ups; nothing stays of those "
+                    "that are deleted"
+                )
+        if dry_run or not expired:
             return
         confirm(f"Delete {amount} older than {rfc3339(before)}?", yes)
         total = expired.readings + expired.rejects

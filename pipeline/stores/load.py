@@ -62,7 +62,7 @@ class Load:
         for name, (first, _) in self._incoming.spans.items():
             self._ledger.check(self._identity.rig.renamed(name))
             if name in known:
-                refuse_pruned(known[name], name, first, self._identity.name)
+                refuse_pruned(known[name].raw_from, name, first, self._identity.name)
         self.load_id = self._ledger.open(self._identity, "open")
 
     @property

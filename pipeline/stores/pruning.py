@@ -59,8 +59,21 @@ class Pruning:
         limit = before
         if table is self._schema.readings:
             limit = _limit_of(self._with_rollups(rig), before)
-        old = within(table, Range(rig, end=limit))
-        return self._connection.scalar(sa.select(sa.func.count()).where(*old)) or 0
+        old = self._old(table, rig, limit, before)
+        return self._connection.scalar(sa.select(sa.func.count()).where(old)) or 0
+
+    def _old(
+        self, table: sa.Table, rig: str, limit: datetime, before: datetime
+    ) -> sa.ColumnElement[bool]:
+        """Rows of a rig with a time before a limit. What was rejected for its age alone goes when
+        its load began before `before`: else nobody would ever see it."""
+        old = sa.and_(*within(table, Range(rig, end=limit)))
+        if table is not self._schema.rejects:
+            return old
+        loads = self._schema.loads.c
+        recent = sa.select(loads.id).where(loads.started_at >= before)
+        too_late = table.c.reason == "older_than_retention"
+        return old & ~(too_late & table.c.load_id.in_(recent))
 
     def _with_rollups(self, rig: str) -> RollupState | None:
         """The state of a rig when all its roll-ups are there: they are made before it is pruned."""
@@ -94,7 +107,7 @@ class Pruning:
         rows of it go."""
         for name in [rig] if rig else distinct_values(self._connection, table.c.rig):
             limit = self._limit(table, name, before)
-            old = sa.and_(*within(table, Range(name, end=limit)))
+            old = self._old(table, name, limit, before)
             times = sa.select(table.c.timestamp).where(old).order_by(table.c.timestamp)
             if self._connection.scalar(times.limit(1)) is None:
                 continue

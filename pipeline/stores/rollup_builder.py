@@ -103,7 +103,7 @@ class LoadRollups:
             return
         if rig in self._incoming.spans:
             first, _ = self._incoming.spans[rig]
-            refuse_pruned(kept.state, rig, first, self._identity.name)
+            refuse_pruned(kept.state.raw_from, rig, first, self._identity.name)
         state = replace(kept.state, interval_s=kept.interval_s)
         expected = self._states.get(rig, kept.state)
         if kept.state != state:
@@ -197,7 +197,7 @@ def keep_rollups(
     rollups.wait_for_turn(rig)
     state = state_of(connection, schema, rig)
     if state is not None:
-        refuse_pruned(state, rig, span(readings)[0], source)
+        refuse_pruned(state.raw_from, rig, span(readings)[0], source)
         if state.levels:
             rollups.follow(rig, state, readings)
 

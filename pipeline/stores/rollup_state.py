@@ -57,11 +57,11 @@ class RollupState:
         return None if start is None else from_microseconds(start)
 
 
-def refuse_pruned(state: RollupState, rig: str, first: datetime, source: str) -> None:
+def refuse_pruned(raw_from: datetime | None, rig: str, first: datetime, source: str) -> None:
     """Raises OlderThanRetentionError where readings of the time of a first one have been pruned."""
-    if state.raw_from is not None and first < state.raw_from:
+    if raw_from is not None and first < raw_from:
         raise OlderThanRetentionError(
-            f"rig {rig!r}: readings before {rfc3339(state.raw_from)} have been pruned, and "
+            f"rig {rig!r}: readings before {rfc3339(raw_from)} have been pruned, and "
             f"{source} has some of {rfc3339(first)}; they can be stored under another name of the "
             "rig, or in another database"
         )

@@ -1,6 +1,6 @@
 """Roll-ups compared with the readings, and made anew, stretch by stretch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -48,7 +48,7 @@ class RollupUpkeep:
         """Summaries that are not those of the readings."""
         for rig, state in states(self._connection, self._schema).items():
             if not state.trusted:
-                if self._interval_of(rig) and self._extent(rig, state) is not None:
+                if levels_of(self._interval_of(rig)) and self._extent(rig, state) is not None:
                     yield Finding(
                         f"rig {rig!r} has no roll-ups; run `smart-sensor db rebuild-rollups`",
                         wrong=False,
@@ -64,9 +64,20 @@ class RollupUpkeep:
 
     def unfinished(self, before: datetime) -> list[str]:
         """Rigs with readings older than a time that have not all the roll-ups they could have."""
+        return self._with_older(before, is_unfinished)
+
+    def impossible(self, before: datetime) -> list[str]:
+        """Rigs with readings older than a time that can have no roll-ups."""
+        return self._with_older(
+            before, lambda state, interval_s: not state.levels and not levels_of(interval_s)
+        )
+
+    def _with_older(
+        self, before: datetime, wanted: Callable[[RollupState, float | None], bool]
+    ) -> list[str]:
         found = []
         for rig, state in states(self._connection, self._schema).items():
-            if is_unfinished(state, self._interval_of(rig)):
+            if wanted(state, self._interval_of(rig)):
                 extent = self._extent(rig, state)
                 if extent is not None and extent[0] < to_microseconds(before):
                     found.append(rig)

@@ -112,3 +112,8 @@ class Upkeep(ABC):
         """Rigs with readings older than a time that have not all the roll-ups they could have."""
         with self._unhurried() as connection:
             return RollupUpkeep(connection, self._schema).unfinished(before)
+
+    def impossible_rollups(self, before: datetime) -> list[str]:
+        """Rigs with readings older than a time that can have no roll-ups: too few a bucket."""
+        with self._unhurried() as connection:
+            return RollupUpkeep(connection, self._schema).impossible(before)

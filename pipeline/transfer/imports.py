@@ -16,6 +16,7 @@ from pipeline.rig import Rig
 from pipeline.scoring import Moments, measure
 from pipeline.stores import Store
 from pipeline.stores.base import Incoming, LoadOutcome, SourceIdentity
+from pipeline.stores.rollup_state import refuse_pruned
 from pipeline.summary import SourceSummary
 from pipeline.timestamps import from_microseconds
 from pipeline.transfer.archive import Archive
@@ -55,32 +56,39 @@ class _Part:
 
 def import_readings(
     store: Store, path: Path, force: bool = False, progress: Progress = no_progress
-) -> list[SourceSummary]:
-    """Store the readings of a file that `export` or `backup` has made.
+) -> Iterator[SourceSummary]:
+    """Store the readings of a file that `export` or `backup` has made, as one iterates.
 
     One load, or one for each set of channels where rigs have different ones. A file that was
     imported already changes nothing, unless it is to be done again by `force`. Raises SourceError
-    for any other file, in one line.
+    for any other file, in one line, and OlderThanRetentionError before anything is stored.
     """
     with one_line_errors(path), path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     exported = _opened(path)
     with closing(exported):
-        return [
-            _load(store, path, digest, exported, part, force, progress) for part in exported.parts()
+        parts = [
+            (part, SourceIdentity(str(path), digest, part.rig, _SETTINGS))
+            for part in exported.parts()
         ]
+        retained_from = store.retained_from()
+        for part, identity in parts:
+            if force or store.known_load(identity) is None:
+                for rig, (first, _) in part.incoming.spans.items():
+                    refuse_pruned(retained_from.get(rig), rig, first, str(path))
+        for part, identity in parts:
+            yield _load(store, path, identity, exported, part, force, progress)
 
 
 def _load(
     store: Store,
     path: Path,
-    digest: str,
+    identity: SourceIdentity,
     exported: "_Exported",
     part: _Part,
     force: bool,
     progress: Progress,
 ) -> SourceSummary:
-    identity = SourceIdentity(str(path), digest, part.rig, _SETTINGS)
     moments: dict[str, dict[str, Moments]] = {}
     done = 0
 

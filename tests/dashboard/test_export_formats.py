@@ -125,7 +125,7 @@ def test_parquet_is_imported_as_it_was(
     path = tmp_path / "spiky.parquet"
     path.write_bytes(downloaded(client, "parquet"))
     with closing(open_store(settings_for(tmp_path / "again.db"))) as store:
-        import_readings(store, path)
+        list(import_readings(store, path))
         same(pl.concat(store.readings(Range("spiky"))).select(COLUMNS), stored)
 
 

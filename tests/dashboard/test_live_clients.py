@@ -15,8 +15,9 @@ import pytest
 import uvicorn
 from websockets.exceptions import ConnectionClosed
 
-from dashboard import live as live_module
+from dashboard import delivery
 from dashboard.app import create_app
+from dashboard.delivery import FrameProtocol
 from dashboard.live import Live
 from tests.dashboard import made
 from tests.dashboard.heard import client_of, next_of, small_socket
@@ -39,13 +40,15 @@ class Inside:
             time.sleep(0.01)
 
 
-@pytest.fixture
-def inside(tmp_path: Path) -> Iterator[Inside]:
+@pytest.fixture(params=["auto", FrameProtocol], ids=["asgi", "frames"])
+def inside(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Inside]:
+    """Of any server that speaks ASGI, and of ours."""
     database = tmp_path / "readings.db"
     made.load(database, made.plain_csv(tmp_path / "first.csv", 10))
     app = create_app(settings_for(database))
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_config=None))
+    options = {"ws": request.param, "ws_per_message_deflate": False}
+    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_config=None, **options))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -113,7 +116,7 @@ def test_a_client_that_does_not_read_delays_nobody_and_is_told(inside: Inside) -
 def test_a_client_that_takes_nothing_for_too_long_is_let_go(
     inside: Inside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_module, "_SEND_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(delivery, "_SEND_TIMEOUT_S", 0.5)
     narrow = small_socket(inside.url)
     with (
         made.live_writer(inside.database) as writer,

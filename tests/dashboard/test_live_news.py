@@ -1,4 +1,4 @@
-"""What is news, and what waits for a client: without a network."""
+"""What is news: without a network."""
 
 import asyncio
 import json
@@ -11,57 +11,16 @@ import polars as pl
 import pytest
 
 from dashboard.answers import Context
-from dashboard.live import Client, Live
+from dashboard.live import Live
 from pipeline.errors import DatabaseUnavailable
 from pipeline.rig import Rig, load_rig
 from pipeline.settings import default_rig_file
 from pipeline.stores.base import Change, StoredRig
 from tests.dashboard import made
-from tests.dashboard.heard import (
-    Message,
-)
+from tests.dashboard.heard import Message as Json
 from tests.services.server import settings_for
 
 PROPULSION = load_rig(default_rig_file())
-
-# The queue of one client
-
-
-def texts(client: Client) -> list[Message]:
-    waiting = []
-    while not client.messages.empty():
-        waiting.append(json.loads(client.messages.get_nowait()[1]))
-    return waiting
-
-
-def test_messages_wait_in_order() -> None:
-    client = Client()
-    for number in range(64):
-        client.offer(number, b"%d" % number)
-    assert texts(client) == list(range(64))
-    assert client.dropped == 0
-
-
-def test_a_full_queue_gives_way_to_one_refresh() -> None:
-    client = Client()
-    for number in range(65):
-        client.offer(number, b"%d" % number)
-    assert client.dropped == 65
-    assert texts(client) == [{"type": "refresh", "sequence": 64, "dropped": 65}]
-
-
-def test_after_a_refresh_messages_go_on() -> None:
-    client = Client()
-    for number in range(200):
-        client.offer(number, b"%d" % number)
-    waiting = texts(client)
-    assert waiting[0]["type"] == "refresh"
-    assert waiting[1:] == list(range(waiting[0]["sequence"] + 1, 200))
-    assert waiting[0]["dropped"] == client.dropped
-    assert client.messages.maxsize == 64
-
-
-# What is news
 
 
 @dataclass
@@ -113,9 +72,9 @@ def live(told: Told) -> Live:
     return watching
 
 
-def news_of(live: Live) -> list[Message]:
+def news_of(live: Live) -> list[Json]:
     """What is told; the epoch of a refresh is that from which clients may resume."""
-    news = [json.loads(text) for _, text in live._news()]
+    news = [json.loads(message.body) for message in live._news()]
     for message in news:
         if message["type"] == "refresh":
             assert message.pop("epoch") == live._epoch
@@ -197,16 +156,16 @@ def test_nothing_ends_the_watch(
     monkeypatch.setattr("dashboard.live._PAUSE_S", 0.001)
     client = live.join()
 
-    async def watched() -> Message:
+    async def watched() -> Json:
         watching = asyncio.create_task(live.watch())
         told.fails = error
         told.commit()
         await asyncio.sleep(0.05)
         assert client.messages.empty()
         told.fails = None
-        _, text = await asyncio.wait_for(client.messages.get(), timeout=5)
+        told_at_last = await asyncio.wait_for(client.messages.get(), timeout=5)
         watching.cancel()
-        message: Message = json.loads(text)
+        message: Json = json.loads(told_at_last.body)
         return message
 
     assert asyncio.run(watched())["type"] == "change"

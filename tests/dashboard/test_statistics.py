@@ -130,6 +130,14 @@ def test_empty_buckets_are_there_and_csv_has_the_same(client: Asked) -> None:
     assert len(lines) == len(found["buckets"])
     first, line = found["buckets"][0], lines[0]
     assert (line["start"], int(line["record_count"])) == (first["start"], first["record_count"])
+    # Summer begins on the 30th of March.
+    days = [each["local_start"] for each in found["buckets"]]
+    assert [each["local_start"] for each in lines] == days
+    assert (days[0], days[23], days[24]) == (
+        "2025-03-07T00:00:00+01:00",
+        "2025-03-30T00:00:00+01:00",
+        "2025-03-31T00:00:00+02:00",
+    )
     assert float(line["temperature_mean"]) == first["channels"]["temperature"]["mean"]
 
 

@@ -85,6 +85,20 @@ def test_a_late_reading_is_rejected_and_the_rest_is_kept(
     assert loaded.check(deep=True) == []
 
 
+def test_what_came_too_late_can_be_looked_at_for_as_long_as_anything_else(
+    loaded: Store, load: Load, sql: Sql
+) -> None:
+    prune(loaded, LIMIT)
+    load(csv(5, 25), "late.csv")
+    now = datetime.now(UTC)
+    assert loaded.expired(now - timedelta(minutes=1), None).rejects == 0
+    prune(loaded, now - timedelta(minutes=1))
+    assert sql("SELECT count(*) FROM sensor_data_rejects") == [(2,)]
+    # Its load is older than this.
+    assert prune(loaded, datetime.now(UTC)).rejects == 2
+    assert loaded.check(deep=True) == []
+
+
 def test_a_load_that_a_prune_overtakes_is_refused(
     loaded: Store, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +110,10 @@ def test_a_load_that_a_prune_overtakes_is_refused(
 
 def test_a_rig_without_roll_ups_is_pruned_to_the_second(load: Load, store: Store, sql: Sql) -> None:
     load(csv(0, 86_400 * 5, 7200))
+    # Nobody is told to make them.
+    assert store.check(deep=True) == []
+    assert store.impossible_rollups(START) == []
+    assert store.impossible_rollups(START + timedelta(hours=13)) == ["rig-1"]
     prune(store, START + timedelta(hours=13))
     assert sql("SELECT count(*) FROM sensor_data") == [(60 - 7,)]
     summary = load(csv(3600, 3601), "late.csv")

@@ -59,6 +59,21 @@ def test_from_database_to_database_through_files(
     assert everything(f"sqlite:///{home / 'last.db'}")["readings"].height == 2183
 
 
+def test_an_import_is_refused_before_its_first_load(
+    home: Path, stored: pl.DataFrame, smart_sensor: Command
+) -> None:
+    url = f"sqlite:///{home / 'processed.db'}"
+    assert smart_sensor("export", "one.parquet").code == 0
+    # Of the rig whose readings would be stored last.
+    fired = stored.group_by("rig").len().sort("len")["rig"][-1]
+    assert smart_sensor("prune", "--rig", fired, "--older-than", "1h", "--yes").code == 0
+    before = everything(url)
+    refused = smart_sensor("import", "one.parquet")
+    assert refused.code == 2
+    assert refused.err.startswith(f"smart-sensor: rig {fired!r}: readings before 20")
+    assert everything(url)["loads"].equals(before["loads"])
+
+
 @hypothesis_settings(max_examples=8)
 @given(data=st.data())
 def test_any_reading_comes_back_to_the_last_bit(
@@ -104,7 +119,7 @@ def test_any_reading_comes_back_to_the_last_bit(
         chosen = [(each, Range(each.rig.name)) for each in store.rigs(counted=False)]
         assert export_readings(store, path, "parquet", chosen) == rows
     with opened(second.database_url) as store:
-        import_readings(store, path)
+        list(import_readings(store, path))
         found = tables(store)["readings"]
     assert found.select(frame.columns).equals(frame)
 
