@@ -46,7 +46,7 @@ def apply_retention(store: Store, settings: Settings, now: datetime | None = Non
     before = age_limit(parse_duration(settings.retention), now)
     for name in store.impossible_rollups(before):
         logger.warning(
-            "rig %s: readings so far apart have no roll-ups; nothing stays of those that are deleted",
+            "rig %s: readings so far apart have no roll-ups; nothing stays of those deleted",
             name,
         )
     pruned = prune(store, before)

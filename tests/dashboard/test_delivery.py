@@ -52,15 +52,16 @@ def test_after_a_refresh_messages_go_on() -> None:
 
 
 class Connection:
-    """A WebSocket whose server lets us write frames, but for while it is blocked."""
+    """A WebSocket whose server lets us write frames, while it is writable."""
 
     def __init__(self) -> None:
         self.scope = {"extensions": {delivery._EXTENSION: {"write": self.write}}}
         self.received: list[str] = []
-        self.blocked = False
+        self.writable = asyncio.Event()
+        self.writable.set()
 
     def write(self, frame: bytes) -> bool:
-        if self.blocked:
+        if not self.writable.is_set():
             return False
         whole = Frame(Opcode.TEXT, frame[2:])
         assert frame == whole.serialize(mask=False)
@@ -68,8 +69,7 @@ class Connection:
         return True
 
     async def send_text(self, text: str) -> None:
-        while self.blocked:
-            await asyncio.sleep(0)
+        await self.writable.wait()
         self.received.append(text)
 
 
@@ -89,9 +89,11 @@ def test_no_message_overtakes_another_or_is_lost(steps: list[str]) -> None:
                 client.offer(numbered(offered))
             elif step == "wait":
                 await asyncio.sleep(0)
+            elif step == "block":
+                connection.writable.clear()
             else:
-                connection.blocked = step == "block"
-        connection.blocked = False
+                connection.writable.set()
+        connection.writable.set()
         for _ in range(len(steps) + 5):
             await asyncio.sleep(0)
         delivering.cancel()
