@@ -22,7 +22,7 @@ Columns = Mapping[str, pl.DataType]
 # From a first time to before a second one, in microseconds; and the level in seconds, 0 for
 # readings.
 Stretch = tuple[int, int, int]
-_RED = "'red'"
+_RED = "= 'red'"
 
 
 def in_stretches(
@@ -32,18 +32,21 @@ def in_stretches(
     time: str,
     rig: str,
     stretches: Sequence[Stretch],
-    red: Sequence[str] = (),
+    holding: Sequence[str] = (),
 ) -> Parts:
     """The columns, `time` among them, of a rig's rows in any of the stretches, in order of time.
 
     The stretches are all of readings or all of summaries, and do not overlap. Where columns are
-    given as `red`, only rows in which one of them is 'red'. One statement asks for all stretches:
+    given as `holding`, only readings in which one of them is 'red', or summaries in which one is
+    not 0. One statement asks for all stretches:
     to run one for each took a third of the time of a chart.
     """
     if not stretches:
         return arrays(connection, [], columns)
     levelled = any(level for _, _, level in stretches)
-    statement = _statement(connection.dialect, table, tuple(columns), time, levelled, tuple(red))
+    statement = _statement(
+        connection.dialect, table, tuple(columns), time, levelled, tuple(holding)
+    )
     is_sqlite = connection.dialect.name == "sqlite"
     if is_sqlite:
         bound: tuple[Any, ...] = json.dumps(stretches), rig
@@ -68,7 +71,7 @@ def _statement(
     columns: tuple[str, ...],
     time: str,
     levelled: bool,
-    red: tuple[str, ...],
+    holding: tuple[str, ...],
 ) -> str:
     """Binds the stretches, and then the rig."""
     quote = dialect.identifier_preparer.quote
@@ -83,8 +86,9 @@ def _statement(
     conditions = f"found.rig = {mark_of(dialect)} AND {moment} >= {since} AND {moment} < {until}"
     if levelled:
         conditions += f" AND found.level_s = {level}"
-    if red:
-        conditions += f" AND ({' OR '.join(f'found.{quote(name)} = {_RED}' for name in red)})"
+    if holding:
+        wanted = "<> 0" if levelled else _RED
+        conditions += f" AND ({' OR '.join(f'found.{quote(name)} {wanted}' for name in holding)})"
     rows = f"SELECT {listed} FROM"
     if is_sqlite:
         # CROSS JOIN: the stretches are the outer loop.

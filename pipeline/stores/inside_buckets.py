@@ -34,6 +34,8 @@ ALERTS = {
     "zscore": pl.Float64(),
     "place": pl.Int64(),
 }
+# So many parts of a bucket are looked at in one go.
+_MOST_INSIDE = 24
 _PLACE = "place of the reading"  # no channel can have this name
 _TIME = {"timestamp": UTC_DATETIME}
 _ENDS = {"first_timestamp": UTC_DATETIME, "last_timestamp": UTC_DATETIME}
@@ -63,9 +65,11 @@ class InsideBuckets:
         if not 0 < inside <= MOST_GAPS:
             return found[0], count
         holding = _where(_of(self._parts, [*_ENDS, "gaps"]), self._parts["gaps"] > 0)
-        for shorter, level in reversed(self._state.steps):
+        for level in reversed(self._state.levels):
             mine = holding["level_s"] == level
-            opened = self._opened(_where(holding, mine), shorter, ["gaps"])
+            if not mine.any():
+                continue
+            opened = self._opened(_where(holding, mine), ["gaps"])
             ends = opened["first_timestamp"], opened["last_timestamp"]
             belongs = np.searchsorted(holding["first_timestamp"][mine], ends[0], side="right")
             found.append(silences(*ends, self._interval_us, belongs))
@@ -107,10 +111,10 @@ class InsideBuckets:
         """The shortest buckets, and the readings at the edges, that hold the newest of each count:
         enough of it, or more; or of all of them together."""
         holding = _newest_of(_of(self._parts, [*_ENDS, *counts]), counts, enough, together)
-        for shorter, level in reversed(self._state.steps):
+        for level in reversed(self._state.levels[1:]):
             mine = holding["level_s"] == level
-            if shorter != RAW and mine.any():
-                opened = self._opened(_where(holding, mine), shorter, counts)
+            if mine.any():
+                opened = self._opened(_where(holding, mine), counts, counts)
                 both = _joined(_where(holding, ~mine), opened)
                 holding = _newest_of(both, counts, enough, together)
         return holding
@@ -145,8 +149,12 @@ class InsideBuckets:
         times = utc_times(pl.col("timestamp"))
         return readings.with_columns(pl.col(pl.Float64).fill_nan(None), times)
 
-    def _opened(self, holding: Parts, shorter: int, counts: Sequence[str]) -> Parts:
-        """The parts that these are made of, in order of time."""
+    def _opened(self, holding: Parts, counts: Sequence[str], needed: Sequence[str] = ()) -> Parts:
+        """The parts that buckets of one level are made of, in order of time; only those that hold
+        any of the counts that are `needed`, where there are such."""
+        level = holding["level_s"][0]
+        inside = [each for each in self._state.levels if each < level <= each * _MOST_INSIDE]
+        shorter = inside[0] if inside else RAW
         width = shorter * SECOND or 1
         ends = holding["first_timestamp"].tolist(), holding["last_timestamp"].tolist()
         pieces = [
@@ -159,7 +167,7 @@ class InsideBuckets:
             found: Parts = {"first_timestamp": times, "last_timestamp": times}
             return found | dict.fromkeys([*counts, "level_s"], none)
         columns = {"bucket": UTC_DATETIME, **_ENDS, **dict.fromkeys(counts, pl.Int64())}
-        found = self._summaries.stored(pieces, columns)
+        found = self._summaries.stored(pieces, columns, needed)
         found["level_s"] = np.full(len(found.pop("bucket")), shorter)
         return found
 

@@ -168,9 +168,15 @@ class RangeSummaries:
         one of the columns of `red`, where it names any."""
         return self._asked(self._schema.table_name, columns, "timestamp", pieces, red)
 
-    def stored(self, pieces: Sequence[Piece], columns: few_rows.Columns) -> Parts:
-        """These columns of summaries whose buckets begin in pieces, in order of time."""
-        return self._asked(self._schema.rollups.name, columns, "bucket", pieces)
+    def stored(
+        self,
+        pieces: Sequence[Piece],
+        columns: few_rows.Columns,
+        holding: Sequence[str] = (),
+    ) -> Parts:
+        """These columns of summaries whose buckets begin in pieces, in order of time; only those
+        that hold some of one of the counts of `holding`, where it names any."""
+        return self._asked(self._schema.rollups.name, columns, "bucket", pieces, holding)
 
     def _asked(
         self,
@@ -178,7 +184,7 @@ class RangeSummaries:
         columns: few_rows.Columns,
         time: str,
         pieces: Sequence[Piece],
-        red: Sequence[str] = (),
+        holding: Sequence[str] = (),
     ) -> Parts:
         stretches = [
             (
@@ -189,7 +195,7 @@ class RangeSummaries:
             for piece in pieces
         ]
         return few_rows.in_stretches(
-            self._connection, table, columns, time, self._rig, stretches, red
+            self._connection, table, columns, time, self._rig, stretches, holding
         )
 
     @cached_property
