@@ -6,7 +6,7 @@ the same takes several times as long.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,9 +53,17 @@ class Message:
     def is_refresh(self) -> bool:
         return self.body.startswith(_REFRESH)
 
+
+@dataclass(frozen=True)
+class News:
+    """Messages that all clients are sent, in this order: in one write where several have come."""
+
+    messages: Sequence[Message]
+
     @cached_property
-    def frame(self) -> bytes:
-        return Frame(Opcode.TEXT, self.body).serialize(mask=False)
+    def frames(self) -> bytes:
+        frames = (Frame(Opcode.TEXT, message.body) for message in self.messages)
+        return b"".join(frame.serialize(mask=False) for frame in frames)
 
 
 class Client:
@@ -71,35 +79,37 @@ class Client:
         # Whether it has been sent everything that was queued.
         self._is_even = False
 
-    def offer(self, message: Message) -> None:
-        """Send a message; when its queue is full, all that wait give way to one `refresh`."""
-        if not self._sent_at_once(message):
-            try:
-                self.messages.put_nowait(message)
-            except asyncio.QueueFull:
+    def offer(self, news: News) -> None:
+        """Send messages; when its queue is full, all that wait give way to one `refresh`."""
+        if self._sent_at_once(news):
+            return
+        for message in news.messages:
+            if self.messages.full():
+                self.dropped += self.messages.qsize() + 1
                 while not self.messages.empty():
                     self.messages.get_nowait()
-                    self.dropped += 1
-                self.dropped += 1
-                refresh = {
-                    "type": "refresh",
-                    "sequence": message.sequence,
-                    "dropped": self.dropped,
-                }
-                self.messages.put_nowait(Message(message.sequence, to_json(refresh)))
+                self.messages.put_nowait(_refresh(message.sequence, self.dropped))
+            else:
+                self.messages.put_nowait(message)
 
-    def offer_if_quick(self, message: Message) -> None:
-        """Send a message that a client may do without, when it is too slow for it."""
-        if not self._sent_at_once(message):
+    def offer_if_quick(self, news: News) -> None:
+        """Send messages that a client may do without, when it is too slow for them."""
+        if self._sent_at_once(news):
+            return
+        for message in news.messages:
             if self.messages.full():
                 self.dropped += 1
             else:
                 self.messages.put_nowait(message)
 
-    def _sent_at_once(self, message: Message) -> bool:
+    def _sent_at_once(self, news: News) -> bool:
         if self._write is None or not self._is_even or not self.messages.empty():
             return False
-        return not self._needs(message) or self._write(message.frame)
+        needed = [message for message in news.messages if self._needs(message)]
+        if not needed:
+            return True
+        whole = len(needed) == len(news.messages)
+        return self._write(news.frames if whole else News(needed).frames)
 
     def _needs(self, message: Message) -> bool:
         if message.is_refresh:
@@ -128,6 +138,11 @@ class Client:
             return await self.messages.get()
         finally:
             self._is_even = False
+
+
+def _refresh(sequence: int, dropped: int) -> Message:
+    body = {"type": "refresh", "sequence": sequence, "dropped": dropped}
+    return Message(sequence, to_json(body))
 
 
 async def _send(socket: WebSocket, message: bytes, limit: asyncio.Timeout) -> None:
