@@ -19,7 +19,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 
 from dashboard.answers import Context, Filter
-from dashboard.delivery import Client, Message
+from dashboard.delivery import Client, Message, News
 from dashboard.kept import to_json
 from pipeline.errors import NothingFoundError, SmartSensorError
 from pipeline.rig import Rig
@@ -87,9 +87,9 @@ class Live:
 
     def broadcast(self, message: dict[str, Any]) -> None:
         """Send something that is no change of data; who is too slow for it does without."""
-        built = Message(_IN_ANY_CASE, to_json(message))
+        news = News([Message(_IN_ANY_CASE, to_json(message))])
         for client in self._clients:
-            client.offer_if_quick(built)
+            client.offer_if_quick(news)
 
     async def watch(self) -> None:
         """Look for changes until cancelled. A database that is away is waited for."""
@@ -100,9 +100,9 @@ class Live:
                 if seen is not None:
                     interval = LOOK_INTERVAL_S
                 if seen is None or seen != self._version:
-                    for message in await run_sync(self._news):
-                        for client in self._clients:
-                            client.offer(message)
+                    news = News(await run_sync(self._news))
+                    for client in self._clients:
+                        client.offer(news)
                 self.looked_at = time.monotonic()
             except SmartSensorError as error:
                 logger.warning("live updates wait: %s", error)
