@@ -30,7 +30,8 @@ from dashboard import (
 from dashboard.answers import Context
 from dashboard.export_formats import FORMATS
 from dashboard.jobs import Jobs
-from dashboard.kept import Answers, KeptAnswers
+from dashboard.kept import Answers
+from dashboard.renewal import KeptAnswers
 from dashboard.serving import GRACE_S, or_exit, serve, serve_workers
 from dashboard.uploads import Uploads
 from pipeline import __version__

@@ -9,23 +9,26 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 from pipeline.errors import SmartSensorError
 from pipeline.stores import Store
 from pipeline.timestamps import rfc3339
 
 _KEPT_BYTES = 16 << 20
+_MOST_BUILDS = 1_000
 _BUILDERS = 64
 # Below this a compressed answer needs as many packets as the plain one.
 _WORTH_COMPRESSING = 1_000
 # Level 4 takes a sixth of the time of level 9, for a result that is a twentieth larger.
 _LEVEL = 4
+
+Build: TypeAlias = Callable[[], Any]
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class Answers:
         self._builders = [_Builder() for _ in range(_BUILDERS)]
         self._kept: OrderedDict[Any, Answer] = OrderedDict()
         self._bytes = 0
+        # How answers were built last, also those that are not kept any more.
+        self._builds: OrderedDict[Any, Build] = OrderedDict()
         self._version: int | None = None
         self.hits = 0
         self.misses = 0
@@ -95,7 +100,7 @@ class Answers:
     def kept_bytes(self) -> int:
         return self._bytes
 
-    def get(self, question: Any, build: Callable[[], Any]) -> Answer:
+    def get(self, question: Any, build: Build) -> Answer:
         """The answer as JSON; `build` is called when it is not there or the data have changed.
 
         An answer is kept under the version that was there before it was built: one that a
@@ -123,7 +128,7 @@ class Answers:
             self.hits += 1
         return kept
 
-    def _built(self, builder: _Builder, question: Any, build: Callable[[], Any]) -> Answer:
+    def _built(self, builder: _Builder, question: Any, build: Build) -> Answer:
         builder.begun_at, builder.built = time.perf_counter(), None
         version = self._store.version()
         answer = self._find(question, version)
@@ -135,11 +140,20 @@ class Answers:
                 # Whoever has waited for it need not wait for the next one to fail.
                 builder.built = question, error
                 raise
-            self._keep(question, version, answer)
+            self._keep(question, version, answer, build)
         else:
             self.hits += 1
         builder.built = question, answer
         return answer
+
+    def can_build(self, question: Any) -> bool:
+        """Whether somebody has got an answer to the question, not too many others ago."""
+        return question in self._builds
+
+    def renew(self, question: Any) -> Answer | None:
+        """The answer, built if need be as it was last; None where nobody knows how."""
+        build = self._builds.get(question)
+        return None if build is None else self.get(question, build)
 
     def at_once(self, question: Any) -> Answer | None:
         """The answer, where that it is still right is known without asking a server."""
@@ -161,34 +175,17 @@ class Answers:
                 self._kept.move_to_end(question)
             return self._kept.get(question)
 
-    def _keep(self, question: Any, version: int, answer: Answer) -> None:
+    def _keep(self, question: Any, version: int, answer: Answer, build: Build) -> None:
         with self._lock:
+            self._builds[question] = build
+            self._builds.move_to_end(question)
+            if len(self._builds) > _MOST_BUILDS:
+                self._builds.popitem(last=False)
             if version == self._version and question not in self._kept:
                 self._kept[question] = answer
                 self._bytes += len(answer.kept)
             while self._bytes > _KEPT_BYTES:
                 self._bytes -= len(self._kept.popitem(last=False)[1].kept)
-
-
-class KeptAnswers:
-    """Sends an answer that is kept before anything else is made of the request.
-
-    Routes name their answers by `question_of`. In a route, FastAPI's own work takes as long as
-    everything else together.
-    """
-
-    def __init__(self, app: ASGIApp, answers: Answers) -> None:
-        self._app = app
-        self._answers = answers
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "GET":
-            answer = self._answers.at_once(question_of(scope))
-            if answer is not None:
-                scope["kept"] = True
-                await answer.response(Headers(scope=scope))(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
 
 
 def question_of(scope: Scope) -> tuple[str, bytes]:

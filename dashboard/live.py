@@ -63,6 +63,8 @@ class Live:
         self._version: int | None = None
         # Another one after each refresh, which nobody can be told of later, and each start.
         self._epoch = _new_epoch()
+        # It does not wait for a thread that answers requests.
+        self._thread = anyio.CapacityLimiter(1)
         # When it has looked for changes last, by the monotonic clock.
         self.looked_at: float | None = None
 
@@ -100,7 +102,7 @@ class Live:
                 if seen is not None:
                     interval = LOOK_INTERVAL_S
                 if seen is None or seen != self._version:
-                    news = News(await run_sync(self._news))
+                    news = News(await run_sync(self._news, limiter=self._thread))
                     for client in self._clients:
                         client.offer(news)
                 self.looked_at = time.monotonic()

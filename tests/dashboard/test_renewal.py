@@ -1,0 +1,165 @@
+"""Known questions, asked by many while data change: one builds for all, and nothing old is sent."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from itertools import count, pairwise
+from typing import Any, cast
+
+import pytest
+from anyio.to_thread import run_sync
+
+from dashboard import renewal
+from dashboard.kept import Answer, Answers
+from dashboard.renewal import Renewals
+from pipeline.stores import Store
+from tests.dashboard.test_kept import Versioned
+
+
+@pytest.fixture
+def store() -> Versioned:
+    return Versioned()
+
+
+@pytest.fixture
+def answers(store: Versioned) -> Answers:
+    return Answers(cast("Store", store))
+
+
+def body(answer: Answer | None) -> bytes:
+    assert answer is not None
+    return answer.body
+
+
+def test_who_asks_first_asks_the_route(answers: Answers) -> None:
+    renewals = Renewals(answers)
+    assert asyncio.run(renewals.get("q")) is None
+    answers.get("q", lambda: 1)
+    assert body(asyncio.run(renewals.get("q"))) == b"1"
+
+
+def test_nobody_gets_what_was_begun_before_it_was_asked(
+    store: Versioned, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a hundred who ask while data change all the time are answered by a few."""
+    monkeypatch.setattr(renewal, "_REST", 0)
+    built = count(1)
+
+    def build() -> int:
+        next(built)
+        seen = store.now
+        time.sleep(0.02)
+        store.now += 1  # another change, before anybody can have this answer
+        return seen
+
+    answers.get("q", build)
+
+    async def ask(renewals: Renewals, number: int) -> None:
+        await asyncio.sleep(number / 1000)
+        asked = store.now
+        assert int(body(await renewals.get("q"))) >= asked
+
+    async def run() -> None:
+        renewals = Renewals(answers)
+        await asyncio.gather(*(ask(renewals, number) for number in range(100)))
+
+    asyncio.run(run())
+    assert next(built) < 20
+
+
+def test_an_answer_that_takes_long_rests(store: Versioned, answers: Answers) -> None:
+    ends: list[float] = []
+
+    def build() -> None:
+        until = time.thread_time() + 0.05
+        while time.thread_time() < until:
+            pass
+        ends.append(time.monotonic())
+
+    answers.get("q", build)
+
+    async def run() -> None:
+        renewals = Renewals(answers)
+        for _ in range(3):
+            store.now += 1
+            await renewals.get("q")
+
+    asyncio.run(run())
+    # The first one was built by a route.
+    assert all(later - earlier >= 0.2 for earlier, later in pairwise(ends[1:]))
+
+
+def test_what_fails_is_said_by_the_route_and_asked_for_again(
+    store: Versioned, answers: Answers
+) -> None:
+    results: list[Callable[[], Any]] = [lambda: 1, lambda: 1 / 0, lambda: 3]
+
+    def build() -> Any:
+        return results.pop(0)()
+
+    answers.get("q", build)
+
+    async def run() -> list[Answer | None]:
+        renewals = Renewals(answers)
+        found = []
+        for _ in range(2):
+            store.now += 1
+            found.append(await renewals.get("q"))
+        return found
+
+    failed, later = asyncio.run(run())
+    assert failed is None
+    assert body(later) == b"3"
+
+
+def test_who_goes_away_does_not_take_the_answer_along(store: Versioned, answers: Answers) -> None:
+    answers.get("q", lambda: store.now)
+
+    async def run() -> bytes:
+        renewals = Renewals(answers)
+        store.now += 1
+        gone = asyncio.create_task(renewals.get("q"))
+        stays = asyncio.create_task(renewals.get("q"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        return body(await stays)
+
+    assert asyncio.run(run()) == b"2"
+
+
+def test_those_who_wait_take_no_threads(store: Versioned, answers: Answers) -> None:
+    """Of threads there are forty; were each to wait in one, nothing else would be answered."""
+
+    def build() -> int:
+        time.sleep(0.3)
+        return store.now
+
+    answers.get("q", build)
+
+    async def run() -> None:
+        renewals = Renewals(answers)
+        store.now += 1
+        waiting = [asyncio.create_task(renewals.get("q")) for _ in range(100)]
+        await asyncio.sleep(0.05)
+        await run_sync(lambda: None)
+        assert not any(task.done() for task in waiting)
+        await asyncio.gather(*waiting)
+
+    asyncio.run(run())
+
+
+def test_what_is_remembered_is_bounded(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(renewal, "_MOST_QUESTIONS", 10)
+    monkeypatch.setattr("dashboard.kept._MOST_BUILDS", 10)
+
+    async def run() -> Renewals:
+        renewals = Renewals(answers)
+        for number in range(100):
+            answers.get(number, lambda: 1)
+            await renewals.get(number)
+        return renewals
+
+    renewals = asyncio.run(run())
+    assert len(renewals._asked) == len(answers._builds) == 10
+    assert not answers.can_build(0)
+    assert answers.renew(0) is None
