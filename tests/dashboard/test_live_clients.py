@@ -21,7 +21,7 @@ from dashboard.delivery import FrameProtocol
 from dashboard.live import Live
 from tests.dashboard import made
 from tests.dashboard.heard import client_of, next_of, small_socket
-from tests.services.server import free_port, settings_for, start_server
+from tests.services.server import settings_for, start_server
 
 
 @dataclass
@@ -46,16 +46,19 @@ def inside(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Inside]:
     database = tmp_path / "readings.db"
     made.load(database, made.plain_csv(tmp_path / "first.csv", 10))
     app = create_app(settings_for(database))
-    port = free_port()
     options = {"ws": request.param, "ws_per_message_deflate": False}
-    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_config=None, **options))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield Inside(app.state.live, f"ws://127.0.0.1:{port}/ws/data", database)
-    server.should_exit = True
-    thread.join(10)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, **options))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        # What the system would take for a client that does not read is megabytes.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        port = listener.getsockname()[1]
+        yield Inside(app.state.live, f"ws://127.0.0.1:{port}/ws/data", database)
+        server.should_exit = True
+        thread.join(10)
     assert not thread.is_alive()
 
 
