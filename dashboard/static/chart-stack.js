@@ -111,11 +111,19 @@ export class ChartStack {
     return this.cards.get(name)?.decimals ?? { measured: 2, shown: 2, mean: 2 };
   }
 
-  /** @param {Picture} picture */
-  update(picture) {
+  /**
+   * What an update takes, to be done in this order; the window may be moved in between.
+   * @param {Picture} picture
+   */
+  steps(picture) {
     this.picture = picture;
     this.widest = 0;
-    for (const card of this.shown) card.update(picture);
+    const cards = this.shown.map((card) => () => card.update(this.picture ?? picture));
+    return [...cards, () => this.#align()];
+  }
+
+  /** Axes of one width, and the cross-hair where it was. */
+  #align() {
     if (this.widest !== this.axisWidth) {
       this.axisWidth = this.widest;
       for (const card of this.shown) card.chart?.update("none");

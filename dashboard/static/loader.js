@@ -3,8 +3,8 @@
  */
 
 import { ApiError, address, getJson, Latest } from "./api.js";
+import { parseTrend } from "./parse-trend.js";
 import { overlaps, stepOf, wholeRange } from "./range.js";
-import { parseTrend } from "./series.js";
 import { toIso } from "./times.js";
 import { rangeQuery } from "./url.js";
 

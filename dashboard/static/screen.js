@@ -135,7 +135,7 @@ export class Screen {
     }
     status.setState(moving ? "ready" : "loading");
     const parts = [
-      () => this.readings(),
+      ...this.#readingsInSteps(),
       () => this.#controls(),
       () => this.#keyFigures(),
       () => this.#lists(),
@@ -150,12 +150,15 @@ export class Screen {
 
   /** Charts and sparklines. */
   readings() {
+    for (const step of this.#readingsInSteps()) step();
+  }
+
+  #readingsInSteps() {
     const { trend, record, shown, zone } = this.dashboard;
-    if (!trend) return;
+    if (!trend) return [];
     const picture = { trend: { ...trend, gaps: this.#gaps() }, view: shown, zone };
     if (!record) this.charts.learn(trend);
-    this.charts.update(picture);
-    this.tiles.showTrend(picture);
+    return [...this.charts.steps(picture), () => this.tiles.showTrend(picture)];
   }
 
   /** Of the shown range, also those that reach over its ends. */

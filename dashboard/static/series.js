@@ -26,59 +26,6 @@ import { parseTime } from "./times.js";
  */
 
 /**
- * @param {any} answer of /api/trends
- * @returns {Trend}
- */
-export function parseTrend(answer) {
-  /** @type {Map<string, Series>} */
-  const channels = new Map();
-  for (const [name, series] of Object.entries(answer.channels))
-    channels.set(name, parseSeries(series));
-  return {
-    rig: answer.rig,
-    channels,
-    gaps: answer.gaps.map(parseGap),
-    shortGaps: answer.gap_count - answer.gaps.length,
-    downsampled: answer.downsampled,
-    resolution: answer.resolution_s,
-    count: answer.record_count,
-  };
-}
-
-/**
- * A channel of the answer; when thinned its red readings take their places among the others.
- * @param {any} series
- * @returns {Series}
- */
-function parseSeries({ timestamps, values, zscores, levels, red, red_buckets: redBuckets }) {
-  /** @type {Map<number, {value: number | null, zscore: number | null, level: Level}>} */
-  const points = new Map();
-  timestamps.forEach((/** @type {string} */ text, /** @type {number} */ at) => {
-    const [zscore, level] = [zscores?.[at] ?? null, levels?.[at] ?? null];
-    points.set(parseTime(text), { value: values[at], zscore, level });
-  });
-  red.timestamps.forEach((/** @type {string} */ text, /** @type {number} */ at) => {
-    points.set(parseTime(text), { value: red.values[at], zscore: red.zscores[at], level: "red" });
-  });
-  const sorted = [...points].sort(([one], [other]) => one - other);
-  return {
-    times: sorted.map(([time]) => time),
-    values: sorted.map(([, { value }]) => value),
-    zscores: sorted.map(([, { zscore }]) => zscore),
-    levels: sorted.map(([, { level }]) => level),
-    redBuckets: (redBuckets ?? []).map(parseTime),
-  };
-}
-
-/**
- * @param {{start: string, end: string}} gap
- * @returns {Gap}
- */
-function parseGap(gap) {
-  return { start: parseTime(gap.start), end: parseTime(gap.end) };
-}
-
-/**
  * The trend with new readings at its end, and a null and a gap where there was a silence. Null
  * when a reading is not newer than the last one: then only the server knows the order.
  * @param {Trend} trend
@@ -138,7 +85,7 @@ function pushReading(trend, time, { values, zscores, levels }) {
  * @param {number | null} zscore
  * @param {Level} level
  */
-function push(series, time, value, zscore, level) {
+export function push(series, time, value, zscore, level) {
   series.times.push(time);
   series.values.push(value);
   series.zscores.push(zscore);

@@ -69,8 +69,8 @@ def _refuse_coarser(pieces: list[Piece], bounds: Integers) -> None:
         if (inside % width).any():
             raise QueryError(
                 "readings of this range have been pruned, and what is left are summaries of "
-                f"{timedelta(seconds=piece.level)} (h:mm:ss); ask for longer buckets, or a later "
-                "range"
+                f"{timedelta(seconds=piece.level)} (h:mm:ss); ask for longer buckets, those of "
+                "tz=UTC, or a later range"
             )
 
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { parseTrend } from "../../dashboard/static/parse-trend.js";
 import { polylines } from "../../dashboard/static/polylines.js";
 import * as series from "../../dashboard/static/series.js";
 
@@ -76,7 +77,7 @@ function reading(seconds, value) {
 }
 
 test("an answer becomes parallel arrays", () => {
-  const trend = series.parseTrend(answer());
+  const trend = parseTrend(answer());
   const { temperature, uptime } = Object.fromEntries(trend.channels);
   assert.deepEqual(temperature.times, [0, 2000, 4000, 6000, 20_000]);
   assert.deepEqual(temperature.values, [1, 2, 3, null, 5]);
@@ -89,7 +90,7 @@ test("an answer becomes parallel arrays", () => {
 });
 
 test("of a thinned answer red readings take their places among the others", () => {
-  const trend = series.parseTrend(thinned());
+  const trend = parseTrend(thinned());
   const { times, values, zscores, levels, redBuckets } = trend.channels.get("temperature");
   assert.deepEqual(times, [1000, 9000, 11_000, 12_000, 15_000, 30_000]);
   assert.deepEqual(values, [1, 9, 8, 2, null, 5]);
@@ -101,7 +102,7 @@ test("of a thinned answer red readings take their places among the others", () =
 });
 
 test("a new reading is appended, with null where it brings no value", () => {
-  const trend = series.parseTrend(answer());
+  const trend = parseTrend(answer());
   const next = series.appended(trend, [reading(22, 6)], 2);
   const { temperature, uptime } = Object.fromEntries(next.channels);
   assert.deepEqual(temperature.times.slice(-2), [20_000, 22_000]);
@@ -115,7 +116,7 @@ test("a new reading is appended, with null where it brings no value", () => {
 });
 
 test("to a thinned trend values are appended where there are any, and marks of red ones", () => {
-  const trend = series.parseTrend(thinned());
+  const trend = parseTrend(thinned());
   const red = { ...reading(32, 9), levels: { temperature: "red" } };
   const next = series.appended(trend, [reading(31, 6), red], 1);
   const { times, values, zscores, levels } = next.channels.get("temperature");
@@ -128,7 +129,7 @@ test("to a thinned trend values are appended where there are any, and marks of r
 });
 
 test("a silence before a new reading becomes a null and a gap", () => {
-  const next = series.appended(series.parseTrend(answer()), [reading(30, 6)], 2);
+  const next = series.appended(parseTrend(answer()), [reading(30, 6)], 2);
   const { times, values } = next.channels.get("temperature");
   assert.deepEqual(times.slice(-2), [22_000, 30_000]);
   assert.deepEqual(values.slice(-3), [5, null, 6]);
@@ -137,18 +138,18 @@ test("a silence before a new reading becomes a null and a gap", () => {
 });
 
 test("one and a half intervals are not a gap yet", () => {
-  const next = series.appended(series.parseTrend(answer()), [reading(23, 6)], 2);
+  const next = series.appended(parseTrend(answer()), [reading(23, 6)], 2);
   assert.equal(next.gaps.length, 1);
 });
 
 test("a reading that is not newer has to be asked for", () => {
-  const trend = series.parseTrend(answer());
+  const trend = parseTrend(answer());
   assert.equal(series.appended(trend, [reading(20, 6)], 2), null);
   assert.equal(series.appended(trend, [reading(24, 6), reading(22, 6)], 2), null);
 });
 
 test("what left the window is dropped, but for the reading from which the line comes", () => {
-  const trend = series.trimmed(series.parseTrend(answer()), 4000);
+  const trend = series.trimmed(parseTrend(answer()), 4000);
   const { times, values, levels } = trend.channels.get("uptime");
   assert.deepEqual(times, [2000, 4000, 6000, 20_000]);
   assert.deepEqual(values, [8, 9, null, 0]);
@@ -158,7 +159,7 @@ test("what left the window is dropped, but for the reading from which the line c
 });
 
 test("the nearest reading is never a null", () => {
-  const { times, values } = series.parseTrend(answer()).channels.get("temperature");
+  const { times, values } = parseTrend(answer()).channels.get("temperature");
   assert.equal(series.nearest(times, values, -5), 0);
   assert.equal(series.nearest(times, values, 2900), 1);
   assert.equal(series.nearest(times, values, 6000), 2);
@@ -168,7 +169,7 @@ test("the nearest reading is never a null", () => {
 });
 
 test("of a window only its own readings are near", () => {
-  const { times, values } = series.parseTrend(answer()).channels.get("temperature");
+  const { times, values } = parseTrend(answer()).channels.get("temperature");
   const near = (instant, start, end) =>
     series.nearestWithin(times, values, instant, { start, end });
   assert.equal(near(5000, 1000, 4000), 1, "the end is not inside");
@@ -186,12 +187,12 @@ test("steps go over nulls and stop at the ends", () => {
 });
 
 test("readings within a range, the end not included", () => {
-  const temperature = series.parseTrend(answer()).channels.get("temperature");
+  const temperature = parseTrend(answer()).channels.get("temperature");
   assert.deepEqual(series.indicesWithin(temperature, { start: 2000, end: 20_000 }), [1, 2]);
 });
 
 test("of a range it is known whether any channel has readings there", () => {
-  const trend = series.parseTrend(thinned());
+  const trend = parseTrend(thinned());
   assert.ok(series.hasReadings(trend, { start: 2000, end: 2001 }), "flow");
   assert.ok(series.hasReadings(trend, { start: 30_000, end: 30_001 }), "temperature");
   assert.ok(!series.hasReadings(trend, { start: 16_000, end: 30_000 }));
