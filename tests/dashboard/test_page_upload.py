@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,89 @@ def test_another_rig_reads_the_file_in_its_own_way(tmp_path: Path, page: Page) -
         dialog = page.get_by_role("dialog")
         dialog.get_by_role("combobox", name="Rig").select_option("shaker-7")
         expect(dialog.get_by_role("alert")).to_contain_text("required column missing: 'Zeitpunkt'")
+        # And back again, without sending it once more.
+        dialog.get_by_role("combobox", name="Rig").select_option("rig-1")
+        expect(dialog).to_contain_text("20 of 25 rows would be accepted.")
+        expect(dialog.get_by_role("button", name="Load", exact=True)).to_be_enabled()
         page.close()
+
+
+def test_where_no_row_would_be_accepted_nothing_can_be_loaded(empty: Asked, page: Page) -> None:
+    show(page, empty, state="empty")
+    page.evaluate(DROP, ["hot.csv", f"{made.HEADER}\n2025-07-13T00:00:00Z,999,1000,1\n"])
+    dialog = page.get_by_role("dialog", name="Load hot.csv?")
+    expect(dialog.get_by_role("button", name="Load", exact=True)).to_be_disabled()
+    expect(dialog.get_by_role("status")).to_contain_text("there is nothing to load")
+    expect(dialog).to_contain_text("Rejected: 1 out of range.")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_hidden()
+    assert empty.json("/api/loads")["loads"] == []
+    assert_quiet(page)
+
+
+def test_another_rig_that_reads_the_file_can_be_loaded(tmp_path: Path, page: Page) -> None:
+    database = tmp_path / "readings.db"
+    made.load(database, made.sample_csv(tmp_path / "sample.csv"))
+    made.load(database, made.spiky_csv(tmp_path / "spiky.csv"))
+    with contextmanager(asked)(tmp_path, database=database) as server:
+        show(page, server, "?rig=rig-1")
+        page.evaluate(DROP, ["run.csv", faulty_text()])
+        dialog = page.get_by_role("dialog", name="Load run.csv?")
+        rigs = dialog.get_by_role("combobox", name="Rig")
+        expect(rigs).to_have_value("rig-1")
+        rigs.focus()
+        rigs.select_option("spiky")
+        readings = dialog.get_by_role("region", name="First accepted rows")
+        expect(readings).to_contain_text("spiky")
+        # Whoever goes through the rigs with the keyboard goes on from there.
+        expect(rigs).to_be_focused()
+        expect(rigs).to_have_value("spiky")
+        dialog.get_by_role("button", name="Load", exact=True).click()
+        expect(page.get_by_role("dialog", name="run.csv is loaded")).to_contain_text("20 readings")
+        assert server.json("/api/loads", limit=1)["loads"][0]["rig"] == "spiky"
+        assert_quiet(page)
+        page.close()
+
+
+def test_a_new_rig_is_named_in_the_dialog(empty: Asked, page: Page) -> None:
+    show(page, empty, state="empty")
+    page.evaluate(DROP, ["run.csv", faulty_text()])
+    dialog = page.get_by_role("dialog", name="Load run.csv?")
+    rigs = dialog.get_by_role("combobox", name="Rig")
+    rigs.select_option("A new rig …")
+    name = dialog.get_by_role("textbox", name="Name of the new rig")
+    expect(name).to_be_focused()
+    # Until it has one, what was looked at would be of another rig.
+    expect(dialog.get_by_role("button", name="Load", exact=True)).to_have_count(0)
+    name.fill("  ")
+    name.press("Enter")
+    expect(name).to_have_value("")
+    name.fill("bench-2")
+    name.press("Enter")
+    readings = dialog.get_by_role("region", name="First accepted rows")
+    expect(readings).to_contain_text("bench-2")
+    expect(rigs).to_have_value("bench-2")
+    dialog.get_by_role("button", name="Load", exact=True).click()
+    done = page.get_by_role("dialog", name="run.csv is loaded")
+    done.get_by_role("button", name="Show these readings").click()
+    expect(page.get_by_role("combobox", name="Rig")).to_have_value("bench-2")
+    assert [rig["name"] for rig in empty.json("/api/rigs")["rigs"]] == ["bench-2"]
+    assert_quiet(page)
+
+
+def test_a_file_that_names_its_rigs_is_not_asked_for_one(empty: Asked, page: Page) -> None:
+    show(page, empty, state="empty")
+    row = "2025-07-13T00:00:00Z,50,1000,1"
+    page.evaluate(DROP, ["rigs.csv", f"Rig,{made.HEADER}\nbench-3,{row}\nbench-4,{row}\n"])
+    dialog = page.get_by_role("dialog", name="Load rigs.csv?")
+    expect(dialog).to_contain_text("The rig of each row is in the file, as Rig.")
+    expect(dialog.get_by_role("combobox")).to_have_count(0)
+    dialog.get_by_role("button", name="Load", exact=True).click()
+    done = page.get_by_role("dialog", name="rigs.csv is loaded")
+    done.get_by_role("button", name="Show these readings").click()
+    expect(page.get_by_role("combobox", name="Rig")).to_have_value("bench-3")
+    assert_quiet(page)
 
 
 def test_a_long_load_is_followed_and_goes_on_when_the_dialog_is_closed(
