@@ -25,6 +25,7 @@ import { formatRange, parseTime } from "./times.js";
  * @property {Record<string, number>} rejected_by_reason
  * @property {string | null} first_timestamp
  * @property {string | null} last_timestamp
+ * @property {boolean} times_readable
  * @property {Record<string, any>[]} first_readings
  * @property {Record<string, any>[]} first_rejects
  */
@@ -110,7 +111,9 @@ function facts(preview, zone) {
           { start: parseTime(preview.first_timestamp), end: parseTime(preview.last_timestamp) },
           zone,
         )
-      : "none that can be read";
+      : preview.times_readable
+        ? "those of rows that would be rejected"
+        : "none that can be read";
   /** @type {[string, string][]} */
   const rows = [
     ["File", `${formatSize(preview.size_bytes)}, ${read.join(", ")}`],

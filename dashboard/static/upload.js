@@ -8,6 +8,7 @@ import { takeDrops } from "./drop.js";
 import { formatNumber } from "./format.js";
 import { isUnderWay, progressText, resultText, resultTitle } from "./jobs.js";
 import { formatSize, previewParts } from "./preview.js";
+import { proposal } from "./proposal.js";
 import { rigChoice } from "./rig-choice.js";
 import { postLoad } from "./send.js";
 import { parseTime } from "./times.js";
@@ -337,6 +338,7 @@ export class UploadDialog {
       ...(again ? [this.#action("Send again", () => this.#send(again), "primary")] : []),
     ]);
     setText(this.problem, error instanceof Error ? error.message : String(error));
+    if (error instanceof ApiError && error.rigFile) fill(this.body, proposal(error.rigFile));
     if (refused && (this.rig || this.page.rigs().length)) this.#offerRigs();
     this.title.focus();
   }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from pipeline.rig import parse_rig
 from pipeline.simulate import write_csv
 from tests.dashboard import made
 from tests.dashboard.conftest import Asked, asked, show
@@ -123,6 +124,39 @@ def test_what_the_server_says_against_a_file_is_shown(empty: Asked, page: Page) 
     watch = watch_of(page)
     assert watch.errors == []
     assert all("422" in line for line in watch.console)
+
+
+def test_for_a_file_that_no_rig_reads_a_rig_file_is_shown(empty: Asked, page: Page) -> None:
+    show(page, empty, state="empty")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate(DROP, ["odd.csv", "Zeit;Druck (bar)\n31.12.2024 23:59:59;1,5\n"])
+    dialog = page.get_by_role("dialog")
+    alert = dialog.get_by_role("alert")
+    expect(alert).to_contain_text("Whoever runs this server can make them known")
+    # Nothing that only means something on the server.
+    for word in ("--rig-file", "RIG_FILE", ".toml", "/"):
+        expect(alert).not_to_contain_text(word)
+    shown = dialog.get_by_role("region", name="Rig file")
+    text = shown.inner_text()
+    assert parse_rig(text, "shown").files.time_format == "DD.MM.YYYY HH:mm:ss"
+    dialog.get_by_role("button", name="Copy").click()
+    expect(dialog.get_by_role("status").filter(has_text="Copied.")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()").strip() == text.strip()
+
+
+@pytest.mark.parametrize(
+    ("row", "times"),
+    [
+        ("2025-07-13T00:00:00Z,5,0;1", "those of rows that would be rejected"),
+        ("soon,5,0;1", "none that can be read"),
+    ],
+)
+def test_times_are_told_apart_from_what_rows_are_rejected_for(
+    row: str, times: str, empty: Asked, page: Page
+) -> None:
+    show(page, empty, state="empty")
+    page.evaluate(DROP, ["x.csv", f"{made.HEADER}\n{row},1\n"])
+    expect(page.get_by_role("dialog").locator(".facts")).to_contain_text(f"Times{times}")
 
 
 def test_a_file_that_was_loaded_before_is_said_to_be(empty: Asked, page: Page) -> None:
