@@ -1,8 +1,18 @@
 /**
- * Gaps in words. Pure.
+ * What is missing, in words. Pure.
  */
 
-import { formatCount, formatDuration, formatNumber } from "./format.js";
+import { formatCount, formatDuration, formatNumber, lowered } from "./format.js";
+
+const list = new Intl.ListFormat("en-GB", { type: "disjunction" });
+
+/**
+ * `No readings of humidity or coil current in this range.`
+ * @param {readonly string[]} labels of channels
+ */
+export function silentText(labels) {
+  return labels.length ? `No readings of ${list.format(labels.map(lowered))} in this range.` : "";
+}
 
 /**
  * `2 gaps, 3 h in all, and 1 that reaches in`.

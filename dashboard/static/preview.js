@@ -6,6 +6,9 @@ import { element, mark } from "./dom.js";
 import { formatCount, formatNumber, formatReason } from "./format.js";
 import { formatRange, parseTime } from "./times.js";
 
+/** What is longer is cut: a file may have anything in a row. */
+const LONGEST_ROW = 500;
+
 /**
  * @typedef {object} Preview
  * @property {string} upload
@@ -161,8 +164,10 @@ function firstRejects({ first_rejects }) {
     first_rejects.map(({ line, reason, detail, raw }) => [
       line,
       `${formatReason(reason)}: ${detail}`,
-      raw,
+      raw.length > LONGEST_ROW ? `${raw.slice(0, LONGEST_ROW)} …` : raw,
     ]),
+    () => false,
+    "preview-rejects",
   );
 }
 
@@ -172,11 +177,12 @@ function firstRejects({ first_rejects }) {
  * @param {string[]} heads
  * @param {(string | number)[][]} rows
  * @param {(row: (string | number)[]) => boolean} [muted]
+ * @param {string} [look]
  */
-function table(caption, heads, rows, muted = () => false) {
+function table(caption, heads, rows, muted = () => false, look = "") {
   return element(
     "div",
-    { class: "preview-table", tabindex: "0", role: "region", "aria-label": caption },
+    { class: `preview-table ${look}`, tabindex: "0", role: "region", "aria-label": caption },
     element(
       "table",
       {},

@@ -9,9 +9,11 @@ import {
   formatAge,
   formatCompact,
   formatCount,
+  formatDuration,
   formatInterval,
   formatNumber,
   formatReason,
+  lowered,
   unitSymbol,
 } from "./format.js";
 import { gapsText } from "./gaps.js";
@@ -278,7 +280,7 @@ function counterFigures(tile, kpis, figures, decimals) {
   const running = kpis.running_hours;
   const note =
     typeof running === "number" && figures.unit === "h"
-      ? `${formatNumber(running, 1)} h running in range`
+      ? `${running < 0.1 ? formatDuration(running * 3600) : `${formatNumber(running, 1)} h`} running in range`
       : "highest in range";
   tile.set([[formatNumber(figures.max, Math.min(decimals, 1)), unitSymbol(figures.unit)]], note);
 }
@@ -290,9 +292,4 @@ function alertsByChannel(kpis) {
   return channels
     .map((channel) => `${lowered(channel.label)} ${formatNumber(channel[key])}`)
     .join(", ");
-}
-
-/** `Temperature` as `temperature`, `EGT` as it is. @param {string} label */
-function lowered(label) {
-  return /^[A-Z][a-z]/.test(label) ? label[0].toLowerCase() + label.slice(1) : label;
 }

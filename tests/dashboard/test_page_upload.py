@@ -159,6 +159,28 @@ def test_times_are_told_apart_from_what_rows_are_rejected_for(
     expect(page.get_by_role("dialog").locator(".facts")).to_contain_text(f"Times{times}")
 
 
+@pytest.mark.parametrize("screen", ["desktop", "phone"])
+def test_a_long_rejected_row_is_scrolled_to_in_its_own_table(
+    screen: str, empty: Asked, open_page: OpenPage
+) -> None:
+    page = show(open_page(**SCREENS[screen]), empty, state="empty")
+    note = "a note that somebody wrote, " * 20
+    page.evaluate(DROP, ["x.csv", f'{made.HEADER},note\n2025-07-13T00:00:00Z,,1,1,"{note}"\n'])
+    table = page.get_by_role("dialog").get_by_role("region", name="First rejected rows")
+    expect(table).to_contain_text(" …")
+    # The reason without scrolling, the end of the row with it, and nothing beside the box.
+    inside = """node => {
+        const {right} = node.getBoundingClientRect();
+        const [reason, row] = [...node.querySelectorAll("td")].slice(1);
+        const reasonFits = reason.getBoundingClientRect().right <= right;
+        node.scrollLeft = 1e6;
+        return [reasonFits, node.scrollLeft > 0, row.getBoundingClientRect().right <= right + 1];
+    }"""
+    assert table.evaluate(inside) == [True, True, True]
+    body = page.locator(".upload-body")
+    assert body.evaluate("node => node.scrollWidth <= node.clientWidth")
+
+
 def test_a_file_that_was_loaded_before_is_said_to_be(empty: Asked, page: Page) -> None:
     Loader(empty.server).load(faulty_text(), name="first.csv")
     show(page, empty, state="ready")

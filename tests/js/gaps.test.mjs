@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { gapsText, intervalsText } from "../../dashboard/static/gaps.js";
+import { gapsText, intervalsText, silentText } from "../../dashboard/static/gaps.js";
 
 /** @type {[[number, number, number], string][]} count, hours, and how many reach in */
 const headings = [
@@ -26,3 +26,13 @@ const lengths = [
 for (const [seconds, interval, expected] of lengths)
   test(`${seconds} s in intervals of ${interval} s`, () =>
     assert.equal(intervalsText(seconds, interval), expected));
+
+/** @type {[string[], string][]} */
+const silences = [
+  [[], ""],
+  [["Humidity"], "No readings of humidity in this range."],
+  [["Coil current", "EGT"], "No readings of coil current or EGT in this range."],
+  [["A", "B", "C"], "No readings of A, B or C in this range."],
+];
+for (const [labels, expected] of silences)
+  test(`without ${labels}`, () => assert.equal(silentText(labels), expected));
