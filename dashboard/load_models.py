@@ -136,6 +136,10 @@ class PreviewModel(BaseModel):
     rejected_by_reason: ByReason
     first_timestamp: OptionalTime
     last_timestamp: OptionalTime
+    times_readable: bool = Field(
+        description="The time of some row can be read, of one that would be rejected at least.",
+        examples=[True],
+    )
     first_readings: list[dict[str, Any]] = Field(
         examples=[[{"line": 2, "rig": "rig-1", "timestamp": "2025-07-13T00:00:00Z",
                     "temperature": 53.1}]]

@@ -21,9 +21,9 @@ from dashboard import load_models
 from dashboard.answers import Context, ContextDependency, answered
 from dashboard.jobs import Jobs
 from dashboard.kept import to_json
-from dashboard.problems import documented, problem
+from dashboard.problems import UnfitFile, documented, problem
 from dashboard.uploads import Upload, Uploads
-from pipeline.errors import FormatError, QueryError, RigError, SourceError
+from pipeline.errors import FormatError, QueryError, RigError, SourceError, UnfitColumnsError
 from pipeline.etl_pipeline import identity_of
 from pipeline.preview import preview as preview_of
 from pipeline.rig import Rig
@@ -37,6 +37,10 @@ _MOST_ROWS = 1_000_000
 _MOST_AT_ONCE = 4
 _LONGEST_NAME = 255
 _PIECE_BYTES = 1 << 20
+_FOR_WHOEVER_RUNS_IT = (
+    "Whoever runs this server can make them known: by a rig file such as the one that goes with "
+    "this answer, checked and then used once on the server to load a file of this kind."
+)
 
 Found = TypeVar("Found")
 
@@ -241,6 +245,10 @@ def _in_words(look: Callable[[], Found]) -> Found:
     """What a look at a file gives. Raises HTTPException: 415 for no table, 422 for a wrong one."""
     try:
         return look()
+    except UnfitColumnsError as error:
+        if error.proposal is None:
+            raise HTTPException(422, error.problem) from None
+        raise UnfitFile(f"{error.problem} {_FOR_WHOEVER_RUNS_IT}", error.proposal) from None
     except FormatError as error:
         raise HTTPException(415, str(error)) from None
     except SourceError as error:

@@ -181,7 +181,8 @@ class Trends(Filtered):
 
     When downsampled a plain list has two entries a bucket, at its start and its middle: the
     lowest and the highest value in the order in which they came; and one empty entry where
-    buckets are empty.
+    buckets are empty. The first bucket may begin before the range; the times in `channels`, which
+    are those of readings, never do.
     """
 
     timestamps: list[str] = Field(examples=[["2025-07-13T00:00:00Z"]])

@@ -47,9 +47,29 @@ class Problem(BaseModel):
         description="The request in the server's log; also the header `X-Request-Id`.",
         examples=["5f0c9f4e2b7d81a3"],
     )
+    rig_file: str | None = Field(
+        None,
+        description="Of a file whose columns no channel is for: a rig file that would read it, "
+        "proposed for whoever runs the server. Left out in any other case.",
+        examples=['name = "odd"\n[files]\ntime_column = "Zeit"\n[channels.pressure]\n'],
+    )
 
 
-def problem(request: HTTPConnection, status: int, detail: str, headers: Any = None) -> Response:
+class UnfitFile(HTTPException):
+    """422 for a file that another rig file would read."""
+
+    def __init__(self, detail: str, rig_file: str) -> None:
+        super().__init__(422, detail)
+        self.rig_file = rig_file
+
+
+def problem(
+    request: HTTPConnection,
+    status: int,
+    detail: str,
+    headers: Any = None,
+    rig_file: str | None = None,
+) -> Response:
     """A problem as a response."""
     body = Problem(
         title=HTTPStatus(status).phrase,
@@ -57,9 +77,10 @@ def problem(request: HTTPConnection, status: int, detail: str, headers: Any = No
         detail=detail,
         instance=request.url.path,
         request_id=request.state.request_id,
+        rig_file=rig_file,
     )
     return Response(
-        orjson.dumps(body.model_dump()),
+        orjson.dumps(body.model_dump(exclude_none=True)),
         status,
         headers=headers,
         media_type="application/problem+json",
@@ -106,7 +127,9 @@ def install(app: FastAPI) -> None:
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return problem(request, error.status_code, _said(error, request), error.headers)
+        rig_file = error.rig_file if isinstance(error, UnfitFile) else None
+        detail = _said(error, request)
+        return problem(request, error.status_code, detail, error.headers, rig_file)
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

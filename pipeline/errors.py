@@ -24,6 +24,22 @@ class SourceError(SmartSensorError):
     """A source of readings cannot be read as a whole (single bad rows are rejects instead)."""
 
 
+class UnfitColumnsError(SourceError):
+    """A source has not the columns of the rig; `proposal` is a rig file that reads it, if any.
+
+    `problem` is the message without advice for the command line.
+    """
+
+    def __init__(self, problem: str, proposal: str | None = None) -> None:
+        self.problem = problem
+        self.proposal = proposal
+        advice = (
+            "\nIf it is of another rig: save these lines as rig.toml, check them, "
+            f"and give it by RIG_FILE=rig.toml or --rig-file:\n\n{proposal}"
+        )
+        super().__init__(problem + (advice if proposal else ""))
+
+
 class FormatError(SourceError):
     """A file is neither CSV nor Parquet; the message says what it is taken for."""
 

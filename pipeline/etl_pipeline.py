@@ -29,6 +29,7 @@ from pipeline.stores import Store, open_store
 from pipeline.stores.base import Incoming, LoadOutcome, SourceIdentity, span
 from pipeline.summary import EtlSummary, SourceSummary
 from pipeline.transform import Transformed, transform
+from pipeline.words import counted
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,9 @@ def extract_data(
     batches = list(source.batches())
     misshapen = sum(len(batch.misshapen) for batch in batches)
     if misshapen:
-        logger.warning("%s: %d rows with the wrong number of fields", source.name, misshapen)
+        logger.warning(
+            "%s: %s with the wrong number of fields", source.name, counted(misshapen, "row")
+        )
     rows = pl.concat([batch.rows for batch in batches]).drop("line")
     return from_polars(_typed(rows, rig), kind)
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.rig import Channel, Rig, hours_in
+from pipeline.rig import Channel, Rig
 from pipeline.timestamps import from_microseconds
+from pipeline.units import hours_in
 
 # A silence longer than this many usual intervals is a gap.
 GAP_FACTOR = 1.5

@@ -35,6 +35,7 @@ class Preview:
     rejected_by_reason: dict[str, int] = field(default_factory=dict)
     first_timestamp: str | None = None
     last_timestamp: str | None = None
+    times_readable: bool = False
     first_readings: list[dict[str, Any]] = field(default_factory=list)
     first_rejects: list[dict[str, Any]] = field(default_factory=list)
 
@@ -73,6 +74,7 @@ def preview(
             rejected_by_reason=outcome.rejected_by_reason,
             first_timestamp=_text(readings.earliest),
             last_timestamp=_text(readings.latest),
+            times_readable=(readings.earliest or rejects.earliest) is not None,
             first_readings=readings.rows,
             first_rejects=rejects.rows,
         )

@@ -9,6 +9,7 @@ from rich.text import Text
 from pipeline.preview import Preview
 from pipeline.scoring import unit_symbol
 from pipeline.summary import EtlSummary, SourceSummary
+from pipeline.words import length
 
 
 def print_summary(summary: EtlSummary, console: Console) -> None:
@@ -74,9 +75,9 @@ def _kpi_lines(rig: str, kpis: dict[str, Any]) -> list[tuple[str, str]]:
         )
     lines.append(("alerts", f"{kpis['alert_count']:,} red, {kpis['warning_count']:,} yellow"))
     if kpis["gap_count"] is not None:
-        lines.append(("gaps", f"{kpis['gap_count']:,}, {kpis['gap_hours']:.4g} h together"))
+        lines.append(("gaps", _gaps(kpis["gap_count"], kpis["gap_hours"] * 3600)))
     if kpis["running_hours"] is not None:
-        lines.append(("running", f"{kpis['running_hours']:.4g} h"))
+        lines.append(("running", _hours(kpis["running_hours"])))
     if kpis["data_quality_score"] is not None:
         lines.append(("data quality", f"{kpis['data_quality_score']:.2f} %"))
     lines.append(
@@ -87,6 +88,15 @@ def _kpi_lines(rig: str, kpis: dict[str, Any]) -> list[tuple[str, str]]:
         )
     )
     return lines
+
+
+def _gaps(number: int, seconds: float) -> str:
+    return f"{number:,}, {length(seconds)} together" if number else "none"
+
+
+def _hours(hours: float) -> str:
+    """As the counter counts; seconds where that would be a number nobody can read."""
+    return f"{hours:.4g} h" if hours >= 0.1 or not hours else length(hours * 3600)
 
 
 def print_preview(found: Preview, console: Console) -> None:

@@ -7,9 +7,8 @@ throughout; `Channel.conversion` brings a file's values to it.
 import hashlib
 import re
 import tomllib
-import warnings
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -26,6 +25,7 @@ from pydantic import (
 
 from pipeline.errors import RigError
 from pipeline.settings import Settings, default_rig_file
+from pipeline.units import converted, hours_in
 
 Level = Literal["normal", "yellow", "red"]
 LEVELS: tuple[Level, ...] = ("normal", "yellow", "red")
@@ -94,6 +94,12 @@ class ChannelSource(_Part):
     unit: str | None = None
 
 
+def channel_name_fits(name: str) -> bool:
+    """Whether a channel can be called so: it becomes columns of tables that have others too."""
+    fits = _NAME.fullmatch(name) is not None and name not in _RESERVED
+    return fits and not name.endswith(("_zscore", "_alert"))
+
+
 class Channel(_Part):
     """One measured quantity of a rig."""
 
@@ -109,11 +115,7 @@ class Channel(_Part):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (
-            not _NAME.fullmatch(self.name)
-            or self.name in _RESERVED
-            or self.name.endswith(("_zscore", "_alert"))
-        ):
+        if not channel_name_fits(self.name):
             raise ValueError(
                 f"channel name {self.name!r}: lower-case letters, digits and underscores, "
                 "beginning with a letter, at most 40, not ending in _zscore or _alert, not one of "
@@ -150,7 +152,7 @@ class Channel(_Part):
         """(a, b) such that (x + a) * b is in the channel's unit for x in the file's unit."""
         if self.source.unit is None or self.source.unit == self.unit:
             return 0.0, 1.0
-        zero, one = (_converted(Fraction(x), self.source.unit, self.unit) for x in (0, 1))
+        zero, one = (converted(Fraction(x), self.source.unit, self.unit) for x in (0, 1))
         # The shift first: 302 degF is 150 degC, and not a little more.
         return float(zero / (one - zero)), float(one - zero)
 
@@ -265,42 +267,6 @@ def _refuse_shared_columns(rig: Rig) -> None:
             raise ValueError(f"{first} and {reader} are both read from column {column.strip()!r}")
 
 
-def convert(value: float, unit: str, to_unit: str) -> float:
-    """`value` in `unit`, in `to_unit` (temperatures are absolute: 0 degC is 32 degF).
-
-    Raises ValueError when a unit is unknown or the two measure different things.
-    """
-    return float(_converted(Fraction(value), unit, to_unit))
-
-
-@lru_cache(maxsize=64)
-def hours_in(unit: str) -> float | None:
-    """Hours that one unit of time has; None for a unit of anything else."""
-    try:
-        return 1.0 if unit == "h" else convert(1.0, unit, "h")
-    except ValueError:
-        return None
-
-
-def _converted(value: Fraction, unit: str, to_unit: str) -> Fraction:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return Fraction(_units().Quantity(value, unit).to(to_unit).magnitude)
-    except Exception:  # pint reads a unit as an expression: its errors are of every family
-        raise ValueError(
-            f"cannot convert {unit!r} to {to_unit!r}; use unit names such as bar, hPa, degC, degF"
-        ) from None
-
-
-@lru_cache(maxsize=1)
-def _units() -> Any:
-    # pint takes a third of a second to import and most rig files convert nothing.
-    import pint
-
-    return pint.UnitRegistry(non_int_type=Fraction)
-
-
 def parse_rig(text: str, name: str) -> Rig:
     """The rig that a rig file's text describes; `name` of the file is for error messages.
 
@@ -309,7 +275,7 @@ def parse_rig(text: str, name: str) -> Rig:
     try:
         content: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise RigError(f"{name}: not valid TOML: {error}") from None
+        raise RigError(f"{name}: not valid TOML: {error}{_line_of(error, text)}") from None
     tables = content.get("channels", {})
     if not isinstance(tables, dict):
         raise RigError(f"{name}: channels: write one [channels.NAME] table a channel")
@@ -321,6 +287,17 @@ def parse_rig(text: str, name: str) -> Rig:
         return Rig.model_validate(content)
     except ValidationError as error:
         raise RigError(f"{name}: {_explain(error, list(tables))}") from None
+
+
+def _line_of(error: tomllib.TOMLDecodeError, text: str) -> str:
+    """The line where it was found: what is there twice is not named by tomllib itself."""
+    found = re.search(r"\(at line (\d+),", str(error))
+    # tomllib may have found it only at the end of the document.
+    lines = text.rstrip().splitlines()[: int(found[1]) if found else None]
+    line = lines[-1].strip()[:80] if lines else ""
+    if "overwrite" in str(error) or "twice" in str(error):
+        return f": {line}; a table, and a key in it, can be there once only"
+    return f": {line}" if line else ""
 
 
 def load_rig(path: Path) -> Rig:

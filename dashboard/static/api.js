@@ -7,12 +7,14 @@ export class ApiError extends Error {
   /**
    * @param {number} status HTTP status; 0 when the server was not reached
    * @param {string} detail
+   * @param {string | null} rigFile one that would read the file that was refused
    */
-  constructor(status, detail) {
+  constructor(status, detail, rigFile = null) {
     super(detail);
     this.name = "ApiError";
     this.status = status;
     this.detail = detail;
+    this.rigFile = rigFile;
   }
 }
 

@@ -31,6 +31,10 @@ export class ChartCard {
     this.channel = channel;
     this.look = look;
     this.fixed = false;
+    /** Put away by somebody. */
+    this.away = false;
+    /** Without a reading in the window: a line says so in its place. */
+    this.silent = false;
     /** @type {{low: number, high: number} | null} */
     this.recorded = null;
     this.tools = new ChartTools(channel.label, wishes);
@@ -126,9 +130,18 @@ export class ChartCard {
    * @param {boolean} fixed
    */
   arrange(hidden, fixed) {
-    this.node.hidden = hidden;
+    this.away = hidden;
+    this.node.hidden = hidden || this.silent;
     this.fixed = fixed;
     this.tools.show(fixed);
+  }
+
+  /** Whether there is anything to show. @param {Picture} picture */
+  listen({ trend, view }) {
+    const series = trend.channels.get(this.channel.name);
+    const { times = [], values = [] } = series ?? {};
+    this.silent = nearestWithin(times, values, view.end, view) < 0;
+    this.node.hidden = this.away || this.silent;
   }
 
   /** How far the channel reaches in the whole record. @param {Trend} record */

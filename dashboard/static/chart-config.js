@@ -4,11 +4,12 @@
  */
 
 import { bandsPlugin, envelopePlugin } from "./chart-bands.js";
+import { limitsPlugin } from "./chart-limits.js";
 import { linePlugin } from "./chart-line.js";
-import { beyondPlugin, font, gapsPlugin } from "./chart-plugins.js";
-import { colour, faded } from "./colours.js";
+import { font, gapsPlugin } from "./chart-plugins.js";
+import { colour } from "./colours.js";
 import { envelope } from "./envelope.js";
-import { decimalsOf, formatExact, formatNumber } from "./format.js";
+import { decimalsOf, formatNumber } from "./format.js";
 import { extremes, isolated } from "./series.js";
 import { timeTicks, valueAxis } from "./ticks.js";
 
@@ -34,7 +35,7 @@ export function chartConfig(channel, fitWidth) {
   return {
     type: "line",
     data: { datasets: [lineSet(channel), loneSet(), ...MARKS.map(markSet)] },
-    plugins: [bandsPlugin, envelopePlugin, gapsPlugin, linePlugin, beyondPlugin],
+    plugins: [bandsPlugin, envelopePlugin, gapsPlugin, limitsPlugin, linePlugin],
     options: {
       animation: false,
       responsive: true,
@@ -48,7 +49,7 @@ export function chartConfig(channel, fitWidth) {
         tooltip: { enabled: false },
         annotation: { annotations: {} },
         gaps: { bands: [], labelled: true },
-        beyond: { limits: channel.limits },
+        limits: { limits: channel.limits },
         bands: { limits: channel.limits, valid: channel.valid_range },
         envelope: { runs: [] },
       },
@@ -219,16 +220,13 @@ function setValueAxis(chart, channel, series, fixed) {
   for (const side of /** @type {const} */ (["low", "high"])) {
     const limit = channel.limits[side];
     if (limit === null || limit < axis.min || limit > axis.max) continue;
-    annotations[side] = limitLine(side, limit);
+    annotations[side] = limitLine(limit);
   }
   chart.options.plugins.annotation.annotations = annotations;
 }
 
-/**
- * @param {"low" | "high"} side
- * @param {number} limit
- */
-function limitLine(side, limit) {
+/** @param {number} limit */
+function limitLine(limit) {
   const red = colour("--red");
   return {
     type: "line",
@@ -239,21 +237,6 @@ function limitLine(side, limit) {
     borderDash: [6, 4],
     adjustScaleRange: false,
     drawTime: "beforeDatasetsDraw",
-    label: {
-      display: true,
-      content: `${side} limit ${formatExact(limit)}`,
-      position: "end",
-      xAdjust: 2,
-      /** Above the line, or below it where there is no room. @param {any} context */
-      yAdjust: ({ chart }) =>
-        chart.scales.y.getPixelForValue(limit) - chart.chartArea.top < 18 ? 9 : -9,
-      backgroundColor: faded(colour("--panel"), 0.75),
-      color: red,
-      padding: { x: 4, y: 0 },
-      borderRadius: 3,
-      font: { size: 11, weight: "normal" },
-      drawTime: "afterDatasetsDraw",
-    },
   };
 }
 
@@ -292,7 +275,6 @@ export function setColours(chart, seriesProperty) {
   for (const annotation of Object.values(
     /** @type {Record<string, any>} */ (chart.options.plugins.annotation.annotations),
   )) {
-    annotation.borderColor = annotation.label.color = colour("--red");
-    annotation.label.backgroundColor = faded(colour("--panel"), 0.75);
+    annotation.borderColor = colour("--red");
   }
 }

@@ -1,10 +1,9 @@
 /**
- * What Chart.js does not draw by itself: gaps as hatched bands with their length, and arrows to
- * limits that lie outside the scale.
+ * What Chart.js does not draw by itself: gaps as hatched bands with their length.
  */
 
-import { colour, faded } from "./colours.js";
-import { formatDuration, formatExact } from "./format.js";
+import { colour } from "./colours.js";
+import { formatDuration } from "./format.js";
 
 /**
  * @param {CanvasRenderingContext2D} context
@@ -96,49 +95,6 @@ function drawGap(context, area, axis, gap, fill, labelled) {
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.fillText(text, middle, height);
-}
-
-/** Limits beyond the scale: said at the edge beyond which they lie. */
-export const beyondPlugin = {
-  id: "beyond",
-
-  /** @type {(chart: any, args: unknown, options: any) => void} */
-  afterDatasetsDraw(chart, _, options) {
-    const { ctx: context, chartArea: area, scales } = chart;
-    const { low = null, high = null } = options.limits ?? {};
-    if (!area) return;
-    context.save();
-    context.font = font(11);
-    context.textAlign = "right";
-    if (high !== null && high > scales.y.max) {
-      note(context, area.right - 4, area.top + 9, `high limit ${formatExact(high)}`, -1);
-    }
-    if (low !== null && low < scales.y.min) {
-      note(context, area.right - 4, area.bottom - 9, `low limit ${formatExact(low)}`, 1);
-    }
-    context.restore();
-  },
-};
-
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {number} right
- * @param {number} middle
- * @param {string} text
- * @param {-1 | 1} direction of the arrow: -1 is up
- */
-function note(context, right, middle, text, direction) {
-  const width = context.measureText(text).width;
-  context.fillStyle = faded(colour("--panel"), 0.75);
-  context.fillRect(right - width - 16, middle - 8, width + 18, 16);
-  context.fillStyle = colour("--red");
-  context.textBaseline = "middle";
-  context.fillText(text, right - 12, middle);
-  context.beginPath();
-  context.moveTo(right - 8, middle - 2 * direction);
-  context.lineTo(right, middle - 2 * direction);
-  context.lineTo(right - 4, middle + 4 * direction);
-  context.fill();
 }
 
 let family = "";

@@ -4,7 +4,9 @@
 
 import { ChartCard } from "./chart-card.js";
 import { seriesClasses } from "./colours.js";
+import { byId, setText } from "./dom.js";
 import { channelDecimals } from "./format.js";
+import { silentText } from "./gaps.js";
 import { listen } from "./gestures.js";
 import { contains, moved, wholeRange, zoomed } from "./range.js";
 import { stepped } from "./series.js";
@@ -30,6 +32,7 @@ export class ChartStack {
    */
   constructor(place, wishes) {
     this.place = place;
+    this.silence = byId("silent-channels");
     this.wishes = wishes;
     /** @type {Map<string, ChartCard>} */
     this.cards = new Map();
@@ -59,6 +62,7 @@ export class ChartStack {
     for (const card of this.cards.values()) card.destroy();
     this.cards.clear();
     this.place.replaceChildren();
+    setText(this.silence, "");
     this.picture = null;
     this.axisWidth = 0;
     const looks = seriesClasses(channels);
@@ -86,8 +90,26 @@ export class ChartStack {
   arrange(hidden, fixed) {
     for (const [name, card] of this.cards)
       card.arrange(hidden.includes(name), fixed.includes(name));
+    this.#count();
+  }
+
+  /** What is shown shares the height, and what is not has a line. */
+  #count() {
     const gauges = this.shown.filter(({ channel }) => channel.kind === "gauge").length;
     this.place.dataset.gauges = String(gauges);
+    const silent = [...this.cards.values()].filter((card) => card.silent && !card.away);
+    setText(this.silence, silentText(silent.map(({ channel }) => channel.label)));
+  }
+
+  /** A channel without readings in the window has no chart. @param {Picture} picture */
+  #listen(picture) {
+    const focused = [...this.cards.values()].find((card) =>
+      card.plot.contains(document.activeElement),
+    );
+    for (const card of this.cards.values()) card.listen(picture);
+    this.#count();
+    // Who goes on with the keyboard goes on from the chart that is there.
+    if (focused?.hidden) this.shown[0]?.plot.focus({ preventScroll: true });
   }
 
   /**
@@ -118,6 +140,7 @@ export class ChartStack {
   steps(picture) {
     this.picture = picture;
     this.widest = 0;
+    this.#listen(picture);
     const cards = this.shown.map((card) => () => card.update(this.picture ?? picture));
     return [...cards, () => this.#align()];
   }

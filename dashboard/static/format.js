@@ -203,3 +203,11 @@ export function formatCount(count, one, many = `${one}s`) {
 export function formatReason(reason) {
   return reason.replaceAll("_", " ");
 }
+
+/**
+ * `Temperature` as `temperature`, `EGT` as it is: for the middle of a sentence.
+ * @param {string} label
+ */
+export function lowered(label) {
+  return /^[A-Z][a-z]/.test(label) ? label[0].toLowerCase() + label.slice(1) : label;
+}

@@ -36,7 +36,9 @@ export function showRigs(rigs, current) {
   const options = rigs.length ? rigs.map((rig) => [rig.name, titleOf(rig)]) : [["", "no rig yet"]];
   offer(select, options, current);
   select.disabled = rigs.length < 2;
-  select.title = rigs.length < 2 ? "There is one rig" : "Choose the rig";
+  // A long name is cut where there is no room for it.
+  const chosen = rigs.find(({ name }) => name === current);
+  select.title = `${chosen ? `${titleOf(chosen)}. ` : ""}${rigs.length < 2 ? "There is one rig" : "Choose the rig"}`;
 }
 
 /**

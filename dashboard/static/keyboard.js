@@ -54,7 +54,10 @@ export class Keyboard {
   }
 
   help() {
-    if (!this.dialog.open) this.dialog.showModal();
+    if (this.dialog.open) return;
+    this.dialog.showModal();
+    // It may have been left at its end.
+    this.dialog.scrollTop = 0;
   }
 
   /**

@@ -12,7 +12,10 @@ import { formatInstant, formatRange } from "./times.js";
 
 const PADDING = { top: 8, bottom: 22 };
 const HANDLE = 24;
-const LEAST_WINDOW = 6;
+// Something to take hold of between the handles.
+const LEAST_WINDOW = 12;
+// At both ends of the record, so that a handle has room beside the window.
+const MARGIN = HANDLE;
 
 /**
  * @typedef {import("./range.js").Range} Range
@@ -83,18 +86,20 @@ export class Overview {
     const whole = wholeRange(strip.extent);
     const width = this.node.clientWidth;
     this.#showHandles(overlaps(strip.view, whole));
-    const left = within(xOf(strip.view.start, whole, width), 0, width);
-    const right = within(xOf(strip.view.end, whole, width), 0, width);
-    const size = Math.max(right - left, LEAST_WINDOW);
-    place(this.window, within(left, 0, width - size));
+    const [first, last] = [MARGIN, width - MARGIN];
+    const right = within(xOf(strip.view.end, whole, width), first, last);
+    const start = within(xOf(strip.view.start, whole, width), first, last);
+    const size = Math.max(right - start, LEAST_WINDOW);
+    const left = within(start, first, last - size);
+    place(this.window, left);
     this.window.style.width = `${size}px`;
     // Beside a narrow window, so that there is something of each to take hold of.
     const inside = size > 3 * HANDLE ? HANDLE / 2 : 0;
     for (const handle of [this.start, this.end]) {
       handle.classList.toggle("outside", inside === 0);
     }
-    place(this.start, within(left - HANDLE + inside, 0, width - HANDLE));
-    place(this.end, within(Math.max(right, left + size) - inside, 0, width - HANDLE));
+    place(this.start, left - HANDLE + inside);
+    place(this.end, left + size - inside);
     const text = formatRange(strip.view, strip.zone);
     describe(this.window, whole, (strip.view.start + strip.view.end) / 2, text);
     describe(
@@ -134,7 +139,8 @@ export class Overview {
     const { view, extent } = this.strip;
     const whole = wholeRange(extent);
     const x = clientX - this.node.getBoundingClientRect().left;
-    const instant = whole.start + (x / this.node.clientWidth) * (whole.end - whole.start);
+    const share = within((x - MARGIN) / roomOf(this.node.clientWidth), 0, 1);
+    const instant = whole.start + share * (whole.end - whole.start);
     this.wishes.slide(moved(view, instant - (view.start + view.end) / 2, extent));
   }
 
@@ -163,7 +169,7 @@ export class Overview {
       const span = wholeRange(this.strip.extent);
       apply(
         from.view,
-        ((event.clientX - from.x) / this.node.clientWidth) * (span.end - span.start),
+        ((event.clientX - from.x) / roomOf(this.node.clientWidth)) * (span.end - span.start),
       );
     });
     for (const type of ["pointerup", "pointercancel"])
@@ -224,7 +230,12 @@ function describe(slider, whole, instant, text) {
  * @param {number} width
  */
 function xOf(instant, whole, width) {
-  return ((instant - whole.start) / (whole.end - whole.start)) * width;
+  return MARGIN + ((instant - whole.start) / (whole.end - whole.start)) * roomOf(width);
+}
+
+/** What the record has of the strip. @param {number} width */
+function roomOf(width) {
+  return Math.max(1, width - 2 * MARGIN);
 }
 
 /**
@@ -259,11 +270,12 @@ function drawLine(pen, strip, whole, width, height) {
   pen.lineWidth = 1.1;
   pen.lineJoin = "round";
   pen.beginPath();
-  for (const line of polylines(series.times, series.values, whole, Math.floor(width / 2))) {
+  for (const line of polylines(series.times, series.values, whole, Math.floor(roomOf(width) / 2))) {
     line.forEach(([x, value], at) => {
       const y = PADDING.top + (1 - (value - found.low) / span) * room;
-      if (at === 0) pen.moveTo(x * width, y);
-      else pen.lineTo(x * width, y);
+      const place = MARGIN + x * roomOf(width);
+      if (at === 0) pen.moveTo(place, y);
+      else pen.lineTo(place, y);
     });
   }
   pen.stroke();

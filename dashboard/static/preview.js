@@ -6,6 +6,9 @@ import { element, mark } from "./dom.js";
 import { formatCount, formatNumber, formatReason } from "./format.js";
 import { formatRange, parseTime } from "./times.js";
 
+/** What is longer is cut: a file may have anything in a row. */
+const LONGEST_ROW = 500;
+
 /**
  * @typedef {object} Preview
  * @property {string} upload
@@ -25,6 +28,7 @@ import { formatRange, parseTime } from "./times.js";
  * @property {Record<string, number>} rejected_by_reason
  * @property {string | null} first_timestamp
  * @property {string | null} last_timestamp
+ * @property {boolean} times_readable
  * @property {Record<string, any>[]} first_readings
  * @property {Record<string, any>[]} first_rejects
  */
@@ -110,7 +114,9 @@ function facts(preview, zone) {
           { start: parseTime(preview.first_timestamp), end: parseTime(preview.last_timestamp) },
           zone,
         )
-      : "none that can be read";
+      : preview.times_readable
+        ? "those of rows that would be rejected"
+        : "none that can be read";
   /** @type {[string, string][]} */
   const rows = [
     ["File", `${formatSize(preview.size_bytes)}, ${read.join(", ")}`],
@@ -158,8 +164,10 @@ function firstRejects({ first_rejects }) {
     first_rejects.map(({ line, reason, detail, raw }) => [
       line,
       `${formatReason(reason)}: ${detail}`,
-      raw,
+      raw.length > LONGEST_ROW ? `${raw.slice(0, LONGEST_ROW)} …` : raw,
     ]),
+    () => false,
+    "preview-rejects",
   );
 }
 
@@ -169,11 +177,12 @@ function firstRejects({ first_rejects }) {
  * @param {string[]} heads
  * @param {(string | number)[][]} rows
  * @param {(row: (string | number)[]) => boolean} [muted]
+ * @param {string} [look]
  */
-function table(caption, heads, rows, muted = () => false) {
+function table(caption, heads, rows, muted = () => false, look = "") {
   return element(
     "div",
-    { class: "preview-table", tabindex: "0", role: "region", "aria-label": caption },
+    { class: `preview-table ${look}`, tabindex: "0", role: "region", "aria-label": caption },
     element(
       "table",
       {},

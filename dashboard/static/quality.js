@@ -3,7 +3,8 @@
  */
 
 import { element, fill, refill, setText } from "./dom.js";
-import { formatCount, formatDuration, formatNumber } from "./format.js";
+import { formatCount, formatNumber } from "./format.js";
+import { gapsText } from "./gaps.js";
 import { RejectList } from "./rejects.js";
 import { formatRange } from "./times.js";
 
@@ -65,7 +66,10 @@ export class QualityPanel {
    * @param {Frame} frame
    */
   #showGaps(kpis, gaps, frame) {
-    const some = kpis.gap_count || gaps.length;
+    const { start, end } = frame.range;
+    // What reaches over an end of the range is listed too, but counted in none of its figures.
+    const reaching = gaps.filter((gap) => gap.start < start || gap.end > end).length;
+    const all = kpis.gap_count + reaching;
     const longest = gaps
       .slice()
       .sort((one, other) => other.end - other.start - (one.end - one.start))
@@ -74,21 +78,15 @@ export class QualityPanel {
     const { scrollTop } = this.panel;
     refill(
       this.gaps,
-      element(
-        "h3",
-        {},
-        some
-          ? `${formatCount(kpis.gap_count, "gap")}, ${formatDuration(kpis.gap_hours * 3600)} in all`
-          : "No gaps",
-      ),
-      !some &&
+      element("h3", {}, gapsText(kpis.gap_count, kpis.gap_hours, reaching)),
+      all === 0 &&
         element("p", { class: "muted" }, "No silence longer than 1.5 times the usual interval."),
       element("ul", {}, ...longest.map((gap) => element("li", {}, this.gapEntry(gap, frame)))),
-      kpis.gap_count > longest.length &&
+      all > longest.length &&
         element(
           "p",
           { class: "muted" },
-          `${formatNumber(longest.length)} of ${formatCount(kpis.gap_count, "gap")} are listed. A shorter range shows the others.`,
+          `${formatNumber(longest.length)} of ${formatCount(all, "gap")} ${longest.length === 1 ? "is" : "are"} listed. A shorter range shows the others.`,
         ),
     );
     this.panel.scrollTop = scrollTop;

@@ -4,6 +4,7 @@
 
 import { byId, element, fill, mark, refill, setText } from "./dom.js";
 import { formatCount, formatDuration, formatNumber, formatValue } from "./format.js";
+import { intervalsText } from "./gaps.js";
 import { ledger } from "./ledger.js";
 import { QualityPanel } from "./quality.js";
 import {
@@ -174,15 +175,12 @@ export class Rail {
    * @param {Frame} frame
    */
   #gap(gap, frame) {
-    const length = formatDuration((gap.end - gap.start) / 1000);
-    const times = frame.interval ? (gap.end - gap.start) / frame.interval / 1000 + 1 : 0;
-    const usual = times
-      ? `Silence ${formatNumber(times, times < 10 ? 1 : 0)} times the usual interval, until`
-      : "Until";
+    const seconds = (gap.end - gap.start) / 1000;
+    const intervals = intervalsText(seconds, frame.interval);
     return this.#event({
       level: "gap",
-      name: `No data for ${length}`,
-      why: `${usual} ${clock(gap.end, frame)}.`,
+      name: `No data for ${formatDuration(seconds)}`,
+      why: `${intervals ? `${intervals}, until` : "Until"} ${clock(gap.end, frame)}.`,
       range: gap,
       channel: null,
       frame,

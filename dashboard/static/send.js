@@ -26,7 +26,8 @@ export function postLoad(query, body, progress = () => {}) {
     request.addEventListener("load", () => {
       const answer = parsed(request.responseText);
       if (request.status < 300 && answer) resolve(answer);
-      else reject(new ApiError(request.status, detailOf(answer, request)));
+      else
+        reject(new ApiError(request.status, detailOf(answer, request), answer?.rig_file ?? null));
     });
     request.addEventListener("error", () =>
       reject(new ApiError(0, "The connection broke before the server had the whole file.")),

@@ -13,8 +13,10 @@ import {
   formatInterval,
   formatNumber,
   formatReason,
+  lowered,
   unitSymbol,
 } from "./format.js";
+import { gapsText } from "./gaps.js";
 import { Sparkline } from "./sparkline.js";
 import { AlertStrip, CoverageStrip, ShareStrip } from "./strips.js";
 import { formatInstant } from "./times.js";
@@ -134,7 +136,8 @@ export class Tiles {
       counterFigures(tile, kpis, kpis.channels[name], decimals(name).shown);
     this.#alerts(kpis);
     this.#quality(kpis);
-    this.gapNote = kpis.gap_count ? gapText(kpis) : gaps ? "a gap reaches in" : "no gaps";
+    const { gap_count: count, gap_hours: hours } = kpis;
+    this.gapNote = count ? gapsText(count, hours, 0) : gaps ? "a gap reaches in" : "no gaps";
     this.#compare(kpis, decimals);
   }
 
@@ -212,13 +215,14 @@ export class Tiles {
     this.quality.spark.update(accepted, rejected);
     const text =
       score > 99.95 && score < 100 ? "> 99.9" : formatNumber(score, score === 100 ? 0 : 1);
-    const rows = formatNumber(accepted + rejected);
     const reasons = Object.entries(kpis.rejected_by_reason ?? {}).map(
       ([reason, count]) => `${formatNumber(count)} ${formatReason(reason)}`,
     );
     this.quality.set(
       [[text, "%"]],
-      rejected ? `${formatNumber(rejected)} of ${rows} rows rejected` : `all ${rows} rows accepted`,
+      rejected
+        ? `${formatNumber(rejected)} of ${formatCount(accepted + rejected, "row")} rejected`
+        : `${accepted === 1 ? "the" : "all"} ${formatCount(accepted, "row")} accepted`,
     );
     if (rejected) this.quality.note.title = reasons.join(", ");
   }
@@ -276,15 +280,9 @@ function counterFigures(tile, kpis, figures, decimals) {
   const running = kpis.running_hours;
   const note =
     typeof running === "number" && figures.unit === "h"
-      ? `${formatNumber(running, 1)} h running in range`
+      ? `${running < 0.1 ? formatDuration(running * 3600) : `${formatNumber(running, 1)} h`} running in range`
       : "highest in range";
   tile.set([[formatNumber(figures.max, Math.min(decimals, 1)), unitSymbol(figures.unit)]], note);
-}
-
-/** @param {any} kpis */
-function gapText({ gap_count: count, gap_hours: hours }) {
-  const length = formatDuration(hours * 3600);
-  return count === 1 ? `1 gap of ${length}` : `${formatCount(count, "gap")}, ${length} in all`;
 }
 
 /** Red readings of each channel, or yellow ones where none is red. @param {any} kpis */
@@ -294,9 +292,4 @@ function alertsByChannel(kpis) {
   return channels
     .map((channel) => `${lowered(channel.label)} ${formatNumber(channel[key])}`)
     .join(", ");
-}
-
-/** `Temperature` as `temperature`, `EGT` as it is. @param {string} label */
-function lowered(label) {
-  return /^[A-Z][a-z]/.test(label) ? label[0].toLowerCase() + label.slice(1) : label;
 }

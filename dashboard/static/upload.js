@@ -5,8 +5,11 @@
 import { ApiError, getJson } from "./api.js";
 import { byId, element, fill, setText } from "./dom.js";
 import { takeDrops } from "./drop.js";
-import { formatCount, formatNumber } from "./format.js";
-import { formatSize, previewParts, reasonsText } from "./preview.js";
+import { formatNumber } from "./format.js";
+import { isUnderWay, progressText, resultText, resultTitle } from "./jobs.js";
+import { formatSize, previewParts } from "./preview.js";
+import { proposal } from "./proposal.js";
+import { rigChoice } from "./rig-choice.js";
 import { postLoad } from "./send.js";
 import { parseTime } from "./times.js";
 
@@ -16,21 +19,7 @@ const KINDS = ".csv,.txt,.tsv,.gz,.parquet";
 
 /**
  * @typedef {import("./preview.js").Preview} Preview
- * @typedef {object} Job
- * @property {string} job
- * @property {"queued" | "running" | "complete" | "known" | "failed"} status
- * @property {number} position
- * @property {string} source
- * @property {string} rig
- * @property {number} size_bytes
- * @property {"reading" | "loading" | null} stage
- * @property {number} bytes_read
- * @property {number} rows_read
- * @property {number} accepted
- * @property {number} rejected
- * @property {Record<string, number>} rejected_by_reason
- * @property {number | null} load_id
- * @property {string | null} error
+ * @typedef {import("./jobs.js").Job} Job
  */
 
 /**
@@ -53,6 +42,10 @@ export class UploadDialog {
     this.sending = null;
     /** @type {Preview | null} */
     this.preview = null;
+    /** By which the server knows the file, once it has looked at it. @type {string | null} */
+    this.upload = null;
+    /** The rig as which it was looked at last. */
+    this.rig = "";
     /** @type {Job | null} */
     this.job = null;
     this.heardAt = 0;
@@ -122,15 +115,19 @@ export class UploadDialog {
     if (file) this.#send(file);
   }
 
-  /** @param {File} file */
-  async #send(file) {
+  /**
+   * @param {File} file
+   * @param {string | null} rig that it belongs to
+   */
+  async #send(file, rig = this.page.rig()) {
     this.file = file;
     this.job = null;
     this.preview = null;
+    this.upload = null;
     this.#show(`Load ${file.name}`, `Sending ${formatSize(file.size)}`, 0, [this.#cancel()]);
     if (!this.dialog.open) this.dialog.showModal();
     this.title.focus();
-    await this.#ask({ ...this.#where(this.page.rig()), name: file.name }, file);
+    await this.#ask({ ...this.#where(rig), name: file.name }, file);
   }
 
   /**
@@ -147,6 +144,7 @@ export class UploadDialog {
       setText(this.state, "Looking at its rows");
     });
     this.sending = sending;
+    this.rig = query.rig ?? "";
     try {
       const preview = await sending.promise;
       if (this.sending === sending) this.#showPreview(preview);
@@ -159,41 +157,63 @@ export class UploadDialog {
   #showPreview(preview) {
     this.sending = null;
     this.preview = preview;
+    this.upload = preview.upload;
+    this.rig = preview.rig;
     const known = preview.known_load !== null;
+    const nothing = preview.accepted === 0 && preview.complete;
+    const cancel = this.#cancel();
     const load = this.#action(known ? "Load again" : "Load", () => this.#load(known), "primary");
-    load.toggleAttribute("disabled", preview.accepted === 0 && preview.rows_read === 0);
-    this.#show(`Load ${preview.source}?`, "Nothing is stored yet.", null, [
-      this.#action("Cancel", () => this.dialog.close()),
-      load,
-    ]);
-    this.#showRigs(preview);
+    load.toggleAttribute("disabled", nothing);
+    this.#show(`Load ${preview.source}?`, stateText(preview), null, [cancel, load]);
+    const choosing = this.rigField.contains(document.activeElement);
+    const named = preview.columns.find(({ name }) => name === "rig");
+    if (named) fill(this.rigField, `The rig of each row is in the file, as ${named.column}.`);
+    else this.#offerRigs();
     fill(this.body, ...previewParts(preview, this.page.zone()));
-    load.focus();
+    if (choosing && !named) this.rigField.querySelector("select")?.focus();
+    else if (preview.accepted === 0) cancel.focus();
+    else load.focus();
   }
 
-  /** Which rig it belongs to: another one reads other columns. @param {Preview} preview */
-  #showRigs(preview) {
-    const rigs = [...new Set([preview.rig, ...this.page.rigs()])];
-    if (rigs.length < 2) {
-      fill(this.rigField);
+  /** Another rig reads other columns, or the same ones in other units. */
+  #offerRigs() {
+    fill(
+      this.rigField,
+      ...rigChoice(this.rig, this.page.rigs(), {
+        choose: (rig) => this.#lookAgain(rig),
+        hesitate: () => {
+          this.#giveUp();
+          setText(this.state, "Nothing is stored yet.");
+          // What would be loaded is of the rig before.
+          fill(this.actions, this.#cancel());
+        },
+      }),
+    );
+  }
+
+  /** @param {string} rig */
+  #lookAgain(rig) {
+    this.#giveUp();
+    const { file } = this;
+    if (this.upload === null) {
+      if (file) this.#send(file, rig);
       return;
     }
-    const select = element(
-      "select",
-      {
-        id: "upload-rig",
-        onchange: () => {
-          this.bar.hidden = false;
-          this.bar.removeAttribute("value");
-          setText(this.state, `Looking at its rows, as ${select.value}`);
-          // Until the answer is here, what would be loaded is of the rig before.
-          fill(this.actions, this.#cancel());
-          this.#ask({ upload: preview.upload, rig: select.value }, null);
-        },
-      },
-      ...rigs.map((rig) => element("option", { selected: rig === preview.rig }, rig)),
-    );
-    fill(this.rigField, element("label", { for: "upload-rig" }, "Rig"), select);
+    this.bar.hidden = false;
+    this.bar.removeAttribute("value");
+    setText(this.state, `Looking at its rows, as ${rig}`);
+    setText(this.problem, "");
+    // Until the answer is here, what would be loaded is of the rig before.
+    fill(this.actions, this.#cancel());
+    this.#ask({ upload: this.upload, rig }, null);
+  }
+
+  /** What was asked last is not waited for any more. */
+  #giveUp() {
+    const { sending } = this;
+    this.sending = null;
+    sending?.abort();
+    this.bar.hidden = true;
   }
 
   /** @param {boolean} again */
@@ -285,7 +305,9 @@ export class UploadDialog {
       // The next whole second: addresses have no finer ones.
       end: 1000 * (Math.floor(parseTime(preview.last_timestamp) / 1000) + 1),
     };
-    this.page.show(job.rig, preview.complete ? range : null);
+    // A file may name its rigs itself.
+    const rig = preview.first_readings[0]?.rig ?? job.rig;
+    this.page.show(rig, preview.complete ? range : null);
   }
 
   /** The server has started anew, or has forgotten it. @param {Job} job */
@@ -301,6 +323,8 @@ export class UploadDialog {
   #fail(error) {
     this.sending = null;
     const { file } = this;
+    // Another rig may read it; what was typed may be no name for one.
+    const refused = error instanceof ApiError && [400, 422].includes(error.status);
     // Nothing is wrong with the file where the server went away, or has forgotten it since.
     const again = error instanceof ApiError && [0, 404, 503].includes(error.status) && file;
     const name = this.preview?.source ?? file?.name ?? "The file";
@@ -314,13 +338,13 @@ export class UploadDialog {
       ...(again ? [this.#action("Send again", () => this.#send(again), "primary")] : []),
     ]);
     setText(this.problem, error instanceof Error ? error.message : String(error));
+    if (error instanceof ApiError && error.rigFile) fill(this.body, proposal(error.rigFile));
+    if (refused && (this.rig || this.page.rigs().length)) this.#offerRigs();
     this.title.focus();
   }
 
   #closed() {
-    const { sending } = this;
-    this.sending = null;
-    sending?.abort();
+    this.#giveUp();
     if (!this.job || !isUnderWay(this.job)) this.#next();
   }
 
@@ -366,35 +390,10 @@ export class UploadDialog {
   }
 }
 
-/** @param {Job} job */
-function isUnderWay(job) {
-  return job.status === "queued" || job.status === "running";
-}
-
-/** @param {Job} job */
-function progressText(job) {
-  if (job.status === "queued") {
-    return job.position > 1
-      ? `Waiting for ${formatCount(job.position - 1, "other load")}. It goes on when this is closed.`
-      : "Waiting for its turn. It goes on when this is closed.";
-  }
-  return job.stage === "loading"
-    ? `Storing: ${formatNumber(job.accepted)} of ${formatCount(job.rows_read, "row")}. It goes on when this is closed.`
-    : `Reading: ${formatCount(job.rows_read, "row")}, ${formatSize(job.bytes_read)} of ${formatSize(job.size_bytes)}. It goes on when this is closed.`;
-}
-
-/** @param {Job} job */
-function resultTitle(job) {
-  if (job.status === "known") return `${job.source} was loaded before`;
-  return job.accepted > 0 ? `${job.source} is loaded` : `Nothing of ${job.source} was accepted`;
-}
-
-/** @param {Job} job */
-function resultText(job) {
-  if (job.status === "known") {
-    return `The same content is there already, as #${job.load_id}. Nothing was changed.`;
-  }
-  const reasons = reasonsText(job.rejected_by_reason);
-  const rejected = reasons ? ` Rejected: ${reasons}.` : " Nothing was rejected.";
-  return `#${job.load_id}: ${formatCount(job.accepted, "reading")} of ${formatCount(job.rows_read, "row")}.${rejected}`;
+/** @param {Preview} preview */
+function stateText({ accepted, complete }) {
+  if (accepted > 0) return "Nothing is stored yet.";
+  return complete
+    ? "No row would be accepted, so there is nothing to load. Below is why."
+    : "None of the rows that were looked at would be accepted. Below is why.";
 }

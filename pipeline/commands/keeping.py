@@ -16,6 +16,7 @@ from pipeline.commands.shared import (
 )
 from pipeline.errors import SettingsError
 from pipeline.terminal import confirm, errors, progress_bar, used_settings
+from pipeline.words import counted
 
 
 def backup(
@@ -55,8 +56,8 @@ def restore(
         with closing(open_store(settings)) as store:
             counts = restoring.restore(store, found, replace, progress)
     errors.print(
-        f"{name_of(settings)}: {counts['readings']:,} readings, "
-        f"{counts['rejects']:,} rejects, {counts['loads']:,} loads"
+        f"{name_of(settings)}: {counted(counts['readings'], 'reading')}, "
+        f"{counted(counts['rejects'], 'reject')}, {counted(counts['loads'], 'load')}"
     )
 
 
@@ -83,7 +84,7 @@ def prune(
         if rig is not None:
             known_rigs(store, rig)
         expired = store.expired(before, rig)
-        amount = f"{expired.readings:,} readings and {expired.rejects:,} rejects"
+        amount = f"{counted(expired.readings, 'reading')} and {counted(expired.rejects, 'reject')}"
         if dry_run or not expired:
             errors.print(f"{amount} are older than {rfc3339(before)}")
         for name in store.impossible_rollups(before):
@@ -102,4 +103,6 @@ def prune(
                 progress("deleting", done.readings + done.rejects, total)
 
             pruned = retention.prune(store, before, rig, show)
-    errors.print(f"{pruned.readings:,} readings and {pruned.rejects:,} rejects deleted")
+    errors.print(
+        f"{counted(pruned.readings, 'reading')} and {counted(pruned.rejects, 'reject')} deleted"
+    )

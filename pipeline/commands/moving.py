@@ -9,6 +9,7 @@ import typer
 from pipeline.commands.shared import Force, existing_store, name_of, refuse_missing, selections
 from pipeline.errors import DatabaseError, SettingsError
 from pipeline.terminal import errors, progress_bar, used_settings
+from pipeline.words import counted
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
@@ -52,7 +53,7 @@ def export(
             progress,
         )
     if path != "-":
-        errors.print(f"{path}: {rows:,} readings")
+        errors.print(f"{path}: {counted(rows, 'reading')}")
 
 
 def import_(
@@ -76,7 +77,7 @@ def import_(
                     "(--force imports it again)"
                 )
             else:
-                errors.print(f"{path}: {found.accepted:,} readings, load {found.load_id}")
+                errors.print(f"{path}: {counted(found.accepted, 'reading')}, load {found.load_id}")
 
 
 def migrate(
@@ -100,14 +101,16 @@ def migrate(
     ):
         copied = copy_store(source, target, progress)
     errors.print(
-        f"{name_of(other)}: {copied.readings:,} readings on {copied.days:,} days "
-        f"of rigs, {copied.rejects:,} rejects, {copied.loads:,} loads; counts and checksums "
-        f"agree ({copied.copied_readings:,} readings copied by this run)"
+        f"{name_of(other)}: {counted(copied.readings, 'reading')} on "
+        f"{counted(copied.days, 'day')} of rigs, {counted(copied.rejects, 'reject')}, "
+        f"{counted(copied.loads, 'load')}; counts and checksums "
+        f"agree ({counted(copied.copied_readings, 'reading')} copied by this run)"
     )
     if copied.missed_changes:
+        missed = counted(copied.missed_changes, "change")
         errors.print(
-            f"smart-sensor: {copied.missed_changes:,} changes came to the source after its last "
-            "moment was copied; they are not in the copy. Stop its writers and copy again"
+            f"smart-sensor: {missed} came to the source after its last "
+            "moment was copied, and not to the copy. Stop its writers and copy again"
         )
         raise typer.Exit(1)
 

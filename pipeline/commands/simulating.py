@@ -11,6 +11,7 @@ from pipeline.commands.shared import Force
 from pipeline.errors import SettingsError
 from pipeline.terminal import errors
 from pipeline.transfer.files import refuse_existing, replacing
+from pipeline.words import counted
 
 
 def simulate(
@@ -55,7 +56,7 @@ def simulate(
             seed=seed,
             fault_rate=fault_rate,
         )
-    errors.print(f"{output}: {rows:,} rows")
+    errors.print(f"{output}: {counted(rows, 'row')}")
 
 
 def _write(text: str, output: Path | None) -> None:

@@ -13,8 +13,8 @@ import io
 import weakref
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from itertools import chain
+from contextlib import AbstractContextManager, nullcontext, suppress
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -23,6 +23,7 @@ import polars as pl
 from pipeline.errors import FormatError, SourceError
 from pipeline.rig import Rig
 from pipeline.sources.base import Batch, ColumnMap, Misshapen
+from pipeline.sources.proposal import SAMPLE_ROWS, Sample
 from pipeline.sources.quoted import quoted_batches
 
 _BLOCK_BYTES = 8 << 20
@@ -67,7 +68,7 @@ class CsvSource:
         except csv.Error as error:
             line = self._header_line
             raise SourceError(f"{name}: line {line}: not a CSV header: {error}") from None
-        self.columns = ColumnMap.find(fields, rig, name)
+        self.columns = ColumnMap.find(fields, rig, name, lambda: self._sample(len(fields)))
         if not any(len(batch.rows) or batch.misshapen for batch in self.batches()):
             raise SourceError(f"{name}: has a header but no rows")
 
@@ -254,6 +255,21 @@ class CsvSource:
                 if text.strip() and not text.startswith(b"#"):
                     return line, text.decode().rstrip("\n")
         raise SourceError(f"{self.name}: has no header line, only blank lines and comments")
+
+    def _sample(self, width: int) -> Sample:
+        """The first rows as text."""
+        lines = (text.decode() for block in self._blocks() for text in io.BytesIO(block))
+        rows = islice(lines, self._header_line, self._header_line + SAMPLE_ROWS)
+        kept = (text for text in rows if text.strip() and not text.startswith("#"))
+        found: list[list[str]] = []
+        with suppress(csv.Error):
+            found.extend(
+                row for row in csv.reader(kept, delimiter=self._delimiter) if len(row) == width
+            )
+        columns = [pl.Series(values, dtype=pl.String) for values in zip(*found, strict=True)]
+        # What a byte-order mark tells needs no entry in a rig file.
+        told = self._encoding in {*_UTF8, *_BYTE_ORDER_MARKS.values()}
+        return Sample(columns, self._delimiter, "utf-8" if told else self._encoding)
 
     def _open(self) -> AbstractContextManager[BinaryIO]:
         if self._spooled is not None:

@@ -8,6 +8,7 @@ import polars as pl
 
 from pipeline.rig import Rig
 from pipeline.sources.base import Batch, ColumnMap
+from pipeline.sources.proposal import SAMPLE_ROWS, Sample
 from pipeline.sources.typed import json_rows, typed_rows
 
 
@@ -17,7 +18,8 @@ class FrameSource:
     name = "frame"
 
     def __init__(self, frame: pl.DataFrame, rig: Rig) -> None:
-        self.columns = ColumnMap.find(frame.columns, rig, self.name)
+        first = Sample(frame.head(SAMPLE_ROWS).get_columns())
+        self.columns = ColumnMap.find(frame.columns, rig, self.name, lambda: first)
         self.size_bytes = self.bytes_read = int(frame.estimated_size())
         self._frame = frame
 

@@ -10,6 +10,7 @@ import polars as pl
 from pipeline.errors import FormatError, SourceError
 from pipeline.rig import Rig
 from pipeline.sources.base import Batch, ColumnMap
+from pipeline.sources.proposal import SAMPLE_ROWS, Sample
 from pipeline.sources.typed import json_rows, typed_rows
 
 _ROWS = 131_072
@@ -30,9 +31,15 @@ class ParquetSource:
             raise FormatError(
                 f"{self.name}: not a readable Parquet file: {_first_line(error)}"
             ) from None
-        self.columns = ColumnMap.find(header, rig, self.name)
+        self.columns = ColumnMap.find(header, rig, self.name, self._sample)
         if not self._rows:
             raise SourceError(f"{self.name}: has columns but no rows")
+
+    def _sample(self) -> Sample:
+        try:
+            return Sample(pl.scan_parquet(self._path).head(SAMPLE_ROWS).collect().get_columns())
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise SourceError(f"{self.name}: {_first_line(error)}") from None
 
     def batches(self) -> Iterator[Batch]:
         frame = pl.scan_parquet(self._path)

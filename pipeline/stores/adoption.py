@@ -24,6 +24,7 @@ from pipeline.stores.sql import columns_of
 from pipeline.stores.workplace import Workplace, workplace
 from pipeline.timestamps import parse_times
 from pipeline.transform import Transformed, transform
+from pipeline.words import counted
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +139,8 @@ def _refuse_if_nothing_is_accepted(
     raise foreign_table(
         connection,
         schema,
-        f"none of its {found.rows_read:,} rows is a reading; of the first one {first['detail'][0]}",
+        f"none of its {counted(found.rows_read, 'row')} is a reading; "
+        f"of the first one {first['detail'][0]}",
         _REMEDY,
     )
 
@@ -171,12 +173,12 @@ def _say(schema: Schema, rig: Rig, source: TableSource, outcome: LoadOutcome) ->
     reasons = ", ".join(f"{reason} {n:,}" for reason, n in outcome.rejected_by_reason.items())
     ignored = ", ".join(source.columns.ignored)
     logger.warning(
-        "table %r was adopted: %s rows, %s readings, %s rejects%s; z-scores and levels are made "
+        "table %r was adopted: %s, %s, %s%s; z-scores and levels are made "
         "anew; times without an offset are in %s%s; the table as it was is kept as %r",
         schema.table_name,
-        f"{outcome.rows_read:,}",
-        f"{outcome.accepted:,}",
-        f"{sum(outcome.rejected_by_reason.values()):,}",
+        counted(outcome.rows_read, "row"),
+        counted(outcome.accepted, "reading"),
+        counted(sum(outcome.rejected_by_reason.values()), "reject"),
         f" ({reasons})" if reasons else "",
         rig.time_zone,
         f"; ignored columns: {ignored}" if ignored else "",

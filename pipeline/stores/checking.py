@@ -11,6 +11,7 @@ from pipeline.stores.base import Finding, Range
 from pipeline.stores.schema import Schema, beyond, within
 from pipeline.stores.sql import columns_of, distinct_values
 from pipeline.tokens import Scope
+from pipeline.words import counted
 
 _STATUSES = ("complete", "nothing accepted", "live", "superseded")
 
@@ -64,7 +65,8 @@ class Check:
         )
         count = self._count(twice.having(sa.func.count() > 1))
         if count:
-            yield Finding(f"{count:,} times of a rig have more than one reading")
+            subject = counted(count, "time of a rig has", "times of a rig have")
+            yield Finding(f"{subject} more than one reading")
 
     def _times(self) -> Iterator[Finding]:
         odd = beyond(self._schema)
@@ -72,7 +74,11 @@ class Check:
         if count:
             ours = self._connection.scalar(odd.where(self._schema.readings.c.load_id.is_not(None)))
             yield Finding(
-                f"{count:,} readings have a time outside the years 1 to 9999, and are in no answer",
+                counted(
+                    count,
+                    "reading has a time outside the years 1 to 9999, and is in no answer",
+                    "readings have a time outside the years 1 to 9999, and are in no answer",
+                ),
                 wrong=bool(ours),
             )
 
@@ -92,25 +98,29 @@ class Check:
             yield from (Finding(f"load {load.id}: {text}") for text in _account(load, *there))
         foreign = readings.pop(None, 0)
         if foreign:
-            yield Finding(f"{foreign:,} readings are of no load: foreign", wrong=False)
-        for name, left in (("readings", readings), ("rejects", rejects)):
+            subject = counted(foreign, "reading is", "readings are")
+            yield Finding(f"{subject} of no load: foreign", wrong=False)
+        for name, left in (("reading", readings), ("reject", rejects)):
             if left:
                 numbers = ", ".join(str(number) for number in sorted(left, key=str)[:10])
-                count = sum(left.values())
-                yield Finding(f"{count:,} {name} are of loads that the ledger has not: {numbers}")
+                subject = counted(sum(left.values()), f"{name} is", f"{name}s are")
+                yield Finding(f"{subject} of loads that the ledger has not: {numbers}")
 
     def _rejects(self) -> Iterator[Finding]:
         rejects = self._schema.rejects.c
         count = self._count(sa.select(rejects.id).where(rejects.reason.not_in(REASONS)))
         if count:
-            yield Finding(f"{count:,} rejects have no reason, or one that does not exist")
+            subject = counted(count, "reject has", "rejects have")
+            yield Finding(f"{subject} no reason, or one that does not exist")
 
     def _changes(self) -> Iterator[Finding]:
         changes = self._schema.changes.c
         backwards = changes.first_timestamp > changes.last_timestamp
         count = self._count(sa.select(changes.sequence).where(backwards | (changes.rows < 0)))
         if count:
-            yield Finding(f"{count:,} changes end before they begin, or have less than no rows")
+            one = "change ends before it begins, or has less than no rows"
+            many = "changes end before they begin, or have less than no rows"
+            yield Finding(counted(count, one, many))
 
     def _rigs(self) -> Iterator[Finding]:
         known = set(self._connection.execute(sa.select(self._schema.rigs.c.name)).scalars())
@@ -138,20 +148,24 @@ def _account(load: sa.Row[Any], readings: int, rejects: int) -> Iterator[str]:
         yield f"its status is {load.status!r}"
     if load.status == "superseded":
         if readings or rejects:
-            yield f"superseded, and {readings:,} readings and {rejects:,} rejects are there"
+            there = f"{counted(readings, 'reading')} and {counted(rejects, 'reject')}"
+            yield f"superseded, and {there} are there"
         return
     expected = load.accepted - load.readings_replaced - load.readings_pruned
     if readings != expected:
         yield (
-            f"{readings:,} readings are there, not {expected:,}: {load.accepted:,} accepted, "
-            f"{load.readings_replaced:,} replaced, {load.readings_pruned:,} pruned"
+            f"{counted(readings, 'reading is', 'readings are')} there, not {expected:,}: "
+            f"{load.accepted:,} accepted, {load.readings_replaced:,} replaced, "
+            f"{load.readings_pruned:,} pruned"
         )
     if rejects != load.rejected - load.rejects_pruned:
         yield (
-            f"{rejects:,} rejects are there, not {load.rejected - load.rejects_pruned:,}: "
+            f"{counted(rejects, 'reject is', 'rejects are')} there, "
+            f"not {load.rejected - load.rejects_pruned:,}: "
             f"{load.rejected:,} rejected, {load.rejects_pruned:,} pruned"
         )
     if load.rejected != sum(load.rejected_by_reason.values()):
         yield f"{load.rejected:,} rejected, and its reasons make another number"
     if load.rows_read != load.accepted + load.rejected:
-        yield f"{load.rows_read:,} rows read are not all accepted or rejected"
+        one, many = "row read is not", "rows read are not all"
+        yield f"{counted(load.rows_read, one, many)} accepted or rejected"

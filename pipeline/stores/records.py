@@ -22,6 +22,7 @@ from pipeline.stores.rollup_upkeep import RollupUpkeep
 from pipeline.stores.schema import Moment, Schema, beyond, within
 from pipeline.stores.sql import columns_of, day_number, distinct_values
 from pipeline.timestamps import EPOCH, UTC_DATETIME
+from pipeline.words import counted
 
 # In the order in which they are written: whoever looks from outside finds no reading of no load.
 TABLES = ("rigs", "loads", "rejects", "changes", "rollups", "readings")
@@ -164,9 +165,11 @@ class Records(ABC):
         """Raises DatabaseError for readings of others that have a time which no frame can hold."""
         count = self._connection.scalar(beyond(self._schema))
         if count:
+            subject = counted(count, "reading has", "readings have")
+            them = "it" if count == 1 else "them"
             raise DatabaseError(
-                f"{count:,} readings have a time outside the years 1 to 9999; delete them, or give "
-                "them another time"
+                f"{subject} a time outside the years 1 to 9999; delete {them}, or give "
+                f"{them} another time"
             )
 
     def is_empty(self) -> bool:

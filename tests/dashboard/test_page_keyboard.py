@@ -107,10 +107,25 @@ def test_from_the_load_of_the_page_to_an_export(house: Asked, page: Page) -> Non
 
     walk.press("?")
     expect(page.get_by_role("dialog", name="Help")).to_be_visible()
-    expect(page.get_by_role("button", name="Close")).to_be_focused()
+    expect(page.get_by_role("heading", name="Help")).to_be_focused()
     walk.press("Escape")
     expect(page.get_by_role("dialog", name="Help")).to_be_hidden()
     expect(page.locator("#export")).to_be_focused()
+    assert_quiet(page)
+
+
+def test_the_help_opens_at_its_beginning(house: Asked, open_page: OpenPage) -> None:
+    """On a phone, where it is longer than the screen; also when it was left at its end."""
+    page = show(open_page(viewport={"width": 360, "height": 740}), house)
+    help_dialog = page.get_by_role("dialog", name="Help")
+    for _ in range(2):
+        page.get_by_role("button", name="Help and keyboard").click()
+        expect(help_dialog.get_by_role("heading", name="Help")).to_be_focused()
+        expect(help_dialog.get_by_role("heading", name="Help")).to_be_in_viewport(ratio=1)
+        close = help_dialog.get_by_role("button", name="Close")
+        expect(close).not_to_be_in_viewport()
+        close.click()
+        expect(help_dialog).to_be_hidden()
     assert_quiet(page)
 
 

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from pipeline.rig import parse_rig
 from pipeline.simulate import write_csv
 from tests.dashboard import made
 from tests.dashboard.conftest import Asked, asked, show
@@ -124,6 +126,61 @@ def test_what_the_server_says_against_a_file_is_shown(empty: Asked, page: Page) 
     assert all("422" in line for line in watch.console)
 
 
+def test_for_a_file_that_no_rig_reads_a_rig_file_is_shown(empty: Asked, page: Page) -> None:
+    show(page, empty, state="empty")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate(DROP, ["odd.csv", "Zeit;Druck (bar)\n31.12.2024 23:59:59;1,5\n"])
+    dialog = page.get_by_role("dialog")
+    alert = dialog.get_by_role("alert")
+    expect(alert).to_contain_text("Whoever runs this server can make them known")
+    # Nothing that only means something on the server.
+    for word in ("--rig-file", "RIG_FILE", ".toml", "/"):
+        expect(alert).not_to_contain_text(word)
+    shown = dialog.get_by_role("region", name="Rig file")
+    text = shown.inner_text()
+    assert parse_rig(text, "shown").files.time_format == "DD.MM.YYYY HH:mm:ss"
+    dialog.get_by_role("button", name="Copy").click()
+    expect(dialog.get_by_role("status").filter(has_text="Copied.")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()").strip() == text.strip()
+
+
+@pytest.mark.parametrize(
+    ("row", "times"),
+    [
+        ("2025-07-13T00:00:00Z,5,0;1", "those of rows that would be rejected"),
+        ("soon,5,0;1", "none that can be read"),
+    ],
+)
+def test_times_are_told_apart_from_what_rows_are_rejected_for(
+    row: str, times: str, empty: Asked, page: Page
+) -> None:
+    show(page, empty, state="empty")
+    page.evaluate(DROP, ["x.csv", f"{made.HEADER}\n{row},1\n"])
+    expect(page.get_by_role("dialog").locator(".facts")).to_contain_text(f"Times{times}")
+
+
+@pytest.mark.parametrize("screen", ["desktop", "phone"])
+def test_a_long_rejected_row_is_scrolled_to_in_its_own_table(
+    screen: str, empty: Asked, open_page: OpenPage
+) -> None:
+    page = show(open_page(**SCREENS[screen]), empty, state="empty")
+    note = "a note that somebody wrote, " * 20
+    page.evaluate(DROP, ["x.csv", f'{made.HEADER},note\n2025-07-13T00:00:00Z,,1,1,"{note}"\n'])
+    table = page.get_by_role("dialog").get_by_role("region", name="First rejected rows")
+    expect(table).to_contain_text(" …")
+    # The reason without scrolling, the end of the row with it, and nothing beside the box.
+    inside = """node => {
+        const {right} = node.getBoundingClientRect();
+        const [reason, row] = [...node.querySelectorAll("td")].slice(1);
+        const reasonFits = reason.getBoundingClientRect().right <= right;
+        node.scrollLeft = 1e6;
+        return [reasonFits, node.scrollLeft > 0, row.getBoundingClientRect().right <= right + 1];
+    }"""
+    assert table.evaluate(inside) == [True, True, True]
+    body = page.locator(".upload-body")
+    assert body.evaluate("node => node.scrollWidth <= node.clientWidth")
+
+
 def test_a_file_that_was_loaded_before_is_said_to_be(empty: Asked, page: Page) -> None:
     Loader(empty.server).load(faulty_text(), name="first.csv")
     show(page, empty, state="ready")
@@ -145,7 +202,89 @@ def test_another_rig_reads_the_file_in_its_own_way(tmp_path: Path, page: Page) -
         dialog = page.get_by_role("dialog")
         dialog.get_by_role("combobox", name="Rig").select_option("shaker-7")
         expect(dialog.get_by_role("alert")).to_contain_text("required column missing: 'Zeitpunkt'")
+        # And back again, without sending it once more.
+        dialog.get_by_role("combobox", name="Rig").select_option("rig-1")
+        expect(dialog).to_contain_text("20 of 25 rows would be accepted.")
+        expect(dialog.get_by_role("button", name="Load", exact=True)).to_be_enabled()
         page.close()
+
+
+def test_where_no_row_would_be_accepted_nothing_can_be_loaded(empty: Asked, page: Page) -> None:
+    show(page, empty, state="empty")
+    page.evaluate(DROP, ["hot.csv", f"{made.HEADER}\n2025-07-13T00:00:00Z,999,1000,1\n"])
+    dialog = page.get_by_role("dialog", name="Load hot.csv?")
+    expect(dialog.get_by_role("button", name="Load", exact=True)).to_be_disabled()
+    expect(dialog.get_by_role("status")).to_contain_text("there is nothing to load")
+    expect(dialog).to_contain_text("Rejected: 1 out of range.")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_hidden()
+    assert empty.json("/api/loads")["loads"] == []
+    assert_quiet(page)
+
+
+def test_another_rig_that_reads_the_file_can_be_loaded(tmp_path: Path, page: Page) -> None:
+    database = tmp_path / "readings.db"
+    made.load(database, made.sample_csv(tmp_path / "sample.csv"))
+    made.load(database, made.spiky_csv(tmp_path / "spiky.csv"))
+    with contextmanager(asked)(tmp_path, database=database) as server:
+        show(page, server, "?rig=rig-1")
+        page.evaluate(DROP, ["run.csv", faulty_text()])
+        dialog = page.get_by_role("dialog", name="Load run.csv?")
+        rigs = dialog.get_by_role("combobox", name="Rig")
+        expect(rigs).to_have_value("rig-1")
+        rigs.focus()
+        rigs.select_option("spiky")
+        readings = dialog.get_by_role("region", name="First accepted rows")
+        expect(readings).to_contain_text("spiky")
+        # Whoever goes through the rigs with the keyboard goes on from there.
+        expect(rigs).to_be_focused()
+        expect(rigs).to_have_value("spiky")
+        dialog.get_by_role("button", name="Load", exact=True).click()
+        expect(page.get_by_role("dialog", name="run.csv is loaded")).to_contain_text("20 readings")
+        assert server.json("/api/loads", limit=1)["loads"][0]["rig"] == "spiky"
+        assert_quiet(page)
+        page.close()
+
+
+def test_a_new_rig_is_named_in_the_dialog(empty: Asked, page: Page) -> None:
+    show(page, empty, state="empty")
+    page.evaluate(DROP, ["run.csv", faulty_text()])
+    dialog = page.get_by_role("dialog", name="Load run.csv?")
+    rigs = dialog.get_by_role("combobox", name="Rig")
+    rigs.select_option("A new rig …")
+    name = dialog.get_by_role("textbox", name="Name of the new rig")
+    expect(name).to_be_focused()
+    # Until it has one, what was looked at would be of another rig.
+    expect(dialog.get_by_role("button", name="Load", exact=True)).to_have_count(0)
+    name.fill("  ")
+    name.press("Enter")
+    expect(name).to_have_value("")
+    name.fill("bench-2")
+    name.press("Enter")
+    readings = dialog.get_by_role("region", name="First accepted rows")
+    expect(readings).to_contain_text("bench-2")
+    expect(rigs).to_have_value("bench-2")
+    dialog.get_by_role("button", name="Load", exact=True).click()
+    done = page.get_by_role("dialog", name="run.csv is loaded")
+    done.get_by_role("button", name="Show these readings").click()
+    expect(page.get_by_role("combobox", name="Rig")).to_have_value("bench-2")
+    assert [rig["name"] for rig in empty.json("/api/rigs")["rigs"]] == ["bench-2"]
+    assert_quiet(page)
+
+
+def test_a_file_that_names_its_rigs_is_not_asked_for_one(empty: Asked, page: Page) -> None:
+    show(page, empty, state="empty")
+    row = "2025-07-13T00:00:00Z,50,1000,1"
+    page.evaluate(DROP, ["rigs.csv", f"Rig,{made.HEADER}\nbench-3,{row}\nbench-4,{row}\n"])
+    dialog = page.get_by_role("dialog", name="Load rigs.csv?")
+    expect(dialog).to_contain_text("The rig of each row is in the file, as Rig.")
+    expect(dialog.get_by_role("combobox")).to_have_count(0)
+    dialog.get_by_role("button", name="Load", exact=True).click()
+    done = page.get_by_role("dialog", name="rigs.csv is loaded")
+    done.get_by_role("button", name="Show these readings").click()
+    expect(page.get_by_role("combobox", name="Rig")).to_have_value("bench-3")
+    assert_quiet(page)
 
 
 def test_a_long_load_is_followed_and_goes_on_when_the_dialog_is_closed(

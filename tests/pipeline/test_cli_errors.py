@@ -99,7 +99,7 @@ def test_a_foreign_file_without_its_rig_file_gets_a_proposal(smart_sensor: Comma
     lines = finished.err.splitlines()
     assert "required column missing: 'timestamp', 'temperature', 'pressure', 'uptime'" in lines[0]
     assert "Columns found: 'Datetime', 'Battery Level (%)', '5600 Pressure (Bar)'" in lines[0]
-    assert '    time_column = "Datetime"' in lines
+    assert 'time_column = "Datetime"' in lines
     assert "Traceback" not in finished.err
 
 

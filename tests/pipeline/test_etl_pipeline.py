@@ -55,7 +55,7 @@ def test_extracted_rows_are_pandas_unless_asked_otherwise(
     assert found["temperature"].to_list() == ["20", " 21 ", "x"]
     assert found["pressure"].to_list() == [1000.0, 1001.0, 1002.0]
     assert found["timestamp"].iloc[0] == "2025-07-13T00:00:00Z"
-    assert "x.csv: 1 rows with the wrong number of fields" in caplog.text
+    assert "x.csv: 1 row with the wrong number of fields" in caplog.text
 
 
 def test_the_name_of_a_rig_stays_text(home: Path, settings: Settings) -> None:

@@ -39,6 +39,14 @@ def test_the_key_figures_of_a_load(kpis: dict[str, Any]) -> None:
     assert "rows/s" not in words
 
 
+def test_short_gaps_and_runs_are_told_in_seconds(kpis: dict[str, Any]) -> None:
+    short = {**kpis, "gap_count": 1, "gap_hours": 7.056e-05, "running_hours": 0.01}
+    summary = EtlSummary([SourceSummary("x", "loaded", kpis={"r": short})])
+    words = " ".join(printed(print_summary, summary).split())
+    assert "gaps 1, 0.254 s together" in words
+    assert "running 36 s" in words
+
+
 def test_what_is_not_known_is_left_out(kpis: dict[str, Any]) -> None:
     unknown = {"gap_count": None, "running_hours": None, "data_quality_score": None}
     channels = {"x": {**kpis["channels"]["pressure"], "label": "X", "mean": None}}

@@ -101,13 +101,13 @@ def test_the_command(
         for name in ("rig-1", "rig-2", "rig-é ' \"")
     ]
     shown = smart_sensor("prune", "--older-than", "1h", "--dry-run").err.splitlines()
-    assert shown[0].startswith(f"{count:,} readings and 1 rejects are older than 20")
+    assert shown[0].startswith(f"{count:,} readings and 1 reject are older than 20")
     assert shown[1:] == warned
     unasked = smart_sensor("prune", "--older-than", "1h")
     assert unasked.code == 2
     *before_asking, asked = unasked.err.splitlines()
     assert before_asking == warned
-    assert asked.startswith(f"smart-sensor: Delete {count:,} readings and 1 rejects older")
+    assert asked.startswith(f"smart-sensor: Delete {count:,} readings and 1 reject older")
     assert everything(url)["readings"].equals(before["readings"])
     for arguments, message in (
         (
@@ -127,7 +127,7 @@ def test_the_command(
         assert refused.code == 2
         assert refused.err.startswith(f"smart-sensor: {message}"), refused.err
     done = smart_sensor("prune", "--older-than", "1h", "--yes")
-    assert done.err.splitlines() == [*warned, f"{count:,} readings and 1 rejects deleted"]
+    assert done.err.splitlines() == [*warned, f"{count:,} readings and 1 reject deleted"]
     assert everything(url)["readings"].is_empty()
     again = smart_sensor("prune", "--older-than", "1h", "--yes")
     assert again.err.startswith("0 readings and 0 rejects are older than")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import RigError
-from pipeline.rig import Rig, configured_rig, convert, load_rig, parse_rig
+from pipeline.rig import Rig, configured_rig, load_rig, parse_rig
 from pipeline.settings import default_rig_file, load_settings
 from tests.conftest import DATA, ROOT
 
@@ -115,6 +115,22 @@ def test_a_wrong_entry_is_one_line_that_names_it(text: str, message: str) -> Non
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("twice", "line"),
+    [
+        ("[channels.flow]\nunit = 'bar'\nunit = 'hPa'", "unit = 'hPa'"),
+        ("[channels.flow]\n[files]\n[channels.flow]", "[channels.flow]"),
+    ],
+    ids=["key", "table"],
+)
+def test_what_is_there_twice_is_named(twice: str, line: str) -> None:
+    with pytest.raises(RigError) as caught:
+        parse_rig(twice, "r.toml")
+    end = f": {line}; a table, and a key in it, can be there once only"
+    assert str(caught.value).startswith("r.toml: not valid TOML: ")
+    assert str(caught.value).endswith(end)
+
+
 def test_two_channels_from_one_column_are_refused() -> None:
     text = '[channels.a]\nsource = { column = "X" }\n[channels.b]\nsource = { column = " x " }'
     with pytest.raises(RigError, match="channel a and channel b are both read from column 'x'"):
@@ -147,26 +163,6 @@ def test_a_folder_is_no_rig_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "unit", "to_unit", "expected"),
-    [
-        (32, "degF", "degC", 0.0),
-        (302, "degF", "degC", 150.0),
-        (-40, "degF", "degC", -40.0),
-        (273.15, "K", "degC", 0.0),
-        (100, "degC", "degF", 212.0),
-        (1.2, "bar", "hPa", 1200.0),
-        (101325, "Pa", "hPa", 1013.25),
-        (90, "min", "h", 1.5),
-        (0.5, "", "percent", 50.0),
-        (1, "psi", "bar", 0.0689475729),
-        (760, "mmHg", "hPa", 1013.25014),
-    ],
-)
-def test_units_are_converted(value: float, unit: str, to_unit: str, expected: float) -> None:
-    assert convert(value, unit, to_unit) == pytest.approx(expected, rel=1e-8)
-
-
-@pytest.mark.parametrize(
-    ("value", "unit", "to_unit", "expected"),
     [(302.0, "degF", "degC", 150.0), (32.0, "degF", "degC", 0.0), (80.0, "Pa", "hPa", 0.8)],
 )
 def test_the_ends_of_a_range_are_met_exactly(
@@ -175,25 +171,6 @@ def test_the_ends_of_a_range_are_met_exactly(
     rig = parse_rig(f"[channels.x]\nunit = '{to_unit}'\nsource = {{ unit = '{unit}' }}", "r")
     shift, scale = rig.channels[0].conversion
     assert (value + shift) * scale == expected
-
-
-@pytest.mark.parametrize(
-    ("unit", "to_unit"),
-    [
-        ("bar", "degC"),
-        ("no such unit", "bar"),
-        ("bar", "no such unit"),
-        ("dBm", "W"),
-        ("delta_degC", "degC"),
-        ("(", "bar"),
-        ("2 bar", "bar"),
-        ("", "bar"),
-        ("__import__('os')", "bar"),
-    ],
-)
-def test_what_cannot_be_converted_is_refused(unit: str, to_unit: str) -> None:
-    with pytest.raises(ValueError, match=r"^cannot convert .*; use unit names such as bar, hPa"):
-        convert(1, unit, to_unit)
 
 
 def test_the_version_tells_rigs_apart_but_for_their_name(rig: Rig) -> None:

@@ -1,13 +1,12 @@
 """A header is matched with the rig; what is missing is named, and a mapping proposed."""
 
 import tomllib
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipeline.errors import SourceError
-from pipeline.rig import Rig, configured_rig, parse_rig
-from pipeline.settings import Settings, default_rig_file
+from pipeline.errors import SourceError, UnfitColumnsError
+from pipeline.rig import Rig, parse_rig
 from pipeline.sources import ColumnMap
 
 
@@ -87,15 +86,25 @@ def test_missing_columns_are_named_with_those_found(rig: Rig) -> None:
     )
 
 
-def test_the_proposed_mapping_is_toml_that_a_rig_file_can_take(rig: Rig) -> None:
-    with pytest.raises(SourceError) as caught:
-        ColumnMap.find(RECORDING_HEADER, rig, "x.csv")
-    proposal = tomllib.loads(str(caught.value).partition("--rig-file:")[2])
+def proposal_for(header: list[str], rig: Rig) -> dict[str, Any]:
+    """The rig file that is proposed where nothing but the header is known."""
+    with pytest.raises(UnfitColumnsError) as caught:
+        ColumnMap.find(header, rig, "x.csv")
+    assert caught.value.proposal is not None
+    assert str(caught.value).partition("--rig-file:")[2].strip() == caught.value.proposal.strip()
+    parse_rig(caught.value.proposal, "proposed")
+    return tomllib.loads(caught.value.proposal)
+
+
+def test_a_whole_rig_file_is_proposed(rig: Rig) -> None:
+    proposal = proposal_for(RECORDING_HEADER, rig)
+    assert proposal["name"] == "x"
     assert proposal["files"] == {"time_column": "Datetime"}
     channels = proposal["channels"]
+    assert list(channels) == ["temperature", "pressure"]
     assert channels["temperature"]["source"]["column"] == "5600 Temperature (°C)"
-    assert channels["pressure"]["source"]["column"] == "5600 Pressure (Bar)"
-    assert channels["uptime"] == {"required": False}
+    assert channels["pressure"]["source"] == {"column": "5600 Pressure (Bar)", "unit": "bar"}
+    assert channels["pressure"]["limits"] == {"low": 900, "high": 1100}
 
 
 @pytest.mark.parametrize(
@@ -111,34 +120,39 @@ def test_the_proposed_mapping_is_toml_that_a_rig_file_can_take(rig: Rig) -> None
 def test_a_column_is_proposed_by_its_likeness_or_none(
     columns: list[str], expected: tuple[str, str] | None, rig: Rig
 ) -> None:
-    with pytest.raises(SourceError) as caught:
-        ColumnMap.find(["timestamp", "pressure", "uptime", *columns], rig, "x.csv")
-    proposal = tomllib.loads(str(caught.value).partition("--rig-file:")[2])
-    found = proposal["channels"]["temperature"]
+    channels = proposal_for(["timestamp", "pressure", "uptime", *columns], rig)["channels"]
     if expected is None:
-        assert found == {"required": False}
+        assert "temperature" not in channels
     else:
-        assert (found["source"]["column"], found["source"]["unit"]) == expected
+        source = channels["temperature"]["source"]
+        assert (source["column"], source["unit"]) == expected
 
 
-def test_the_rig_file_that_was_used_is_the_one_to_copy(settings: Settings, home: Path) -> None:
-    (home / "own.toml").write_text(default_rig_file().read_text())
-    used = configured_rig(settings, home / "own.toml", "r")
-    with pytest.raises(SourceError, match=rf"copy {home}/own\.toml, put these lines"):
-        ColumnMap.find(["timestamp"], used, "x.csv")
+def test_the_zone_of_the_rig_that_was_used_is_proposed(static_fire: Rig) -> None:
+    used = static_fire.model_copy(update={"time_zone": "Europe/Berlin"})
+    assert proposal_for(["pressure", "Zeit"], used)["time_zone"] == "Europe/Berlin"
 
 
 def test_names_with_quotes_are_proposed_as_toml_too(rig: Rig) -> None:
-    with pytest.raises(SourceError) as caught:
-        ColumnMap.find(['time "local"', 'temperature "T1\\n"', "p"], rig, "x.csv")
-    proposal = tomllib.loads(str(caught.value).partition("--rig-file:")[2])
+    proposal = proposal_for(['time "local"', 'temperature "T1\\n"', "p"], rig)
     assert proposal["files"]["time_column"] == 'time "local"'
     assert proposal["channels"]["temperature"]["source"]["column"] == 'temperature "T1\\n"'
 
 
-def test_only_what_is_missing_is_proposed(rig: Rig) -> None:
-    with pytest.raises(SourceError) as caught:
-        ColumnMap.find(["timestamp", "temperature", "pressure", "hours of uptime"], rig, "x.csv")
-    proposal = tomllib.loads(str(caught.value).partition("--rig-file:")[2])
-    assert list(proposal) == ["channels"]
-    assert list(proposal["channels"]) == ["uptime"]
+def test_what_is_not_missing_is_proposed_too(rig: Rig) -> None:
+    channels = proposal_for(["timestamp", "temperature", "Pressure", "hours of uptime"], rig)
+    assert list(channels["channels"]) == ["temperature", "pressure", "uptime"]
+    assert "source" not in channels["channels"]["pressure"]
+    assert channels["channels"]["uptime"]["kind"] == "counter"
+
+
+def test_a_column_of_times_is_no_counter_of_hours(rig: Rig) -> None:
+    channels = proposal_for(["Date", "Time", "temperature", "pressure"], rig)["channels"]
+    assert list(channels) == ["temperature", "pressure"]
+
+
+def test_where_no_column_is_like_a_channel_nothing_is_proposed(rig: Rig) -> None:
+    with pytest.raises(UnfitColumnsError) as caught:
+        ColumnMap.find(["timestamp", "Operator"], rig, "x.csv")
+    assert caught.value.proposal is None
+    assert "\n" not in str(caught.value)

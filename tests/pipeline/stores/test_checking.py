@@ -21,7 +21,7 @@ SPOILED = [
     ("UPDATE sensor_data_loads SET status = 'superseded'", "load 1: superseded, and 5 readings"),
     ("UPDATE sensor_data_loads SET rows_read = 3", "load 1: 3 rows read are not all accepted or"),
     ("UPDATE sensor_data_loads SET rejected_by_reason = '{}'", "load 2: 3 rejected, and its reas"),
-    ("UPDATE sensor_data_changes SET rows = -1", "1 changes end before they begin, or have less"),
+    ("UPDATE sensor_data_changes SET rows = -1", "1 change ends before it begins, or has less"),
     ("DELETE FROM sensor_data_rigs", "rig 'rig-1' has readings, and no definition"),
 ]
 
@@ -58,7 +58,7 @@ def test_the_commands(loads: None, sql: Sql, smart_sensor: Command) -> None:
     sql("UPDATE sensor_data_loads SET readings_replaced = 1 WHERE id = 1")
     foreign = smart_sensor("db", "check")
     assert foreign.code == 0
-    assert foreign.out == "note: 1 readings are of no load: foreign\neverything is accounted for\n"
+    assert foreign.out == "note: 1 reading is of no load: foreign\neverything is accounted for\n"
     sql("DELETE FROM sensor_data WHERE temperature = 21")
     wrong = smart_sensor("db", "check", "--json")
     assert wrong.code == 1
