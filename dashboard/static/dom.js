@@ -65,10 +65,26 @@ export function refill(node, ...children) {
   const focused = node.contains(document.activeElement)
     ? /** @type {HTMLElement} */ (document.activeElement).dataset.key
     : null;
-  fill(node, ...children);
-  node.scrollTop = scrollTop;
+  arrange(node, texts(children));
+  // Where it stands at the top there is nothing to lose, and to set it is to lay out everything.
+  if (scrollTop) node.scrollTop = scrollTop;
   const again = focused && node.querySelector(`[data-key="${CSS.escape(focused)}"]`);
   if (again instanceof HTMLElement) again.focus({ preventScroll: true });
+}
+
+/**
+ * New content, of which what was there before stays where it is, and is not laid out again.
+ * @param {Element} node
+ * @param {readonly (Node | string)[]} children
+ */
+export function arrange(node, children) {
+  const kept = new Set(children);
+  for (const child of [...node.childNodes]) if (!kept.has(child)) child.remove();
+  children.forEach((child, at) => {
+    const there = node.childNodes[at] ?? null;
+    if (there !== child)
+      node.insertBefore(child instanceof Node ? child : document.createTextNode(child), there);
+  });
 }
 
 /**

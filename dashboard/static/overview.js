@@ -34,6 +34,7 @@ export class Overview {
     this.end = byId("overview-end");
     /** @type {Strip | null} */
     this.strip = null;
+    this.width = 0;
     this.#attend();
     new ResizeObserver(() => this.draw()).observe(this.node);
   }
@@ -66,6 +67,7 @@ export class Overview {
     const width = this.node.clientWidth;
     const height = this.node.clientHeight;
     if (!strip || width === 0) return;
+    this.width = width;
     const scale = window.devicePixelRatio || 1;
     canvas.width = Math.round(width * scale);
     canvas.height = Math.round(height * scale);
@@ -84,7 +86,7 @@ export class Overview {
     const { strip } = this;
     if (!strip) return;
     const whole = wholeRange(strip.extent);
-    const width = this.node.clientWidth;
+    const { width } = this;
     this.#showHandles(overlaps(strip.view, whole));
     const [first, last] = [MARGIN, width - MARGIN];
     const right = within(xOf(strip.view.end, whole, width), first, last);

@@ -2,7 +2,7 @@
  * The rail at the side: why? Tabs of alerts, quality and loads.
  */
 
-import { byId, element, fill, mark, refill, setText } from "./dom.js";
+import { arrange, byId, element, fill, mark, refill, setText } from "./dom.js";
 import { formatCount, formatDuration, formatNumber, formatValue } from "./format.js";
 import { intervalsText } from "./gaps.js";
 import { ledger } from "./ledger.js";
@@ -26,6 +26,8 @@ const TABS = ["alerts", "quality", "loads"];
  *   last_timestamp: string, count: number, value: number, zscore: number | null, reason: string}} Alert
  * @typedef {{range: Range, zone: string, interval: number | null,
  *   decimals: (name: string) => {measured: number, shown: number}}} Frame
+ * @typedef {{level: "red" | "yellow" | "gap", name: string, why: string, range: Range,
+ *   channel: string | null, time: string, instant: string}} Event an entry of a list
  */
 
 export class Rail {
@@ -35,7 +37,14 @@ export class Rail {
     this.current = "alerts";
     this.redOnly = false;
     this.chosen = "";
-    this.quality = new QualityPanel(byId("panel-quality"), (gap, frame) => this.#gap(gap, frame));
+    /** What the list of alerts was made of. */
+    this.listed = "";
+    this.list = element("ul");
+    /** Its entries, by what they say. @type {Map<string, HTMLElement>} */
+    this.entries = new Map();
+    this.quality = new QualityPanel(byId("panel-quality"), (gap, frame) =>
+      this.#event(this.#gap(gap, frame)),
+    );
     for (const name of TABS) {
       const tab = byId(`tab-${name}`);
       tab.addEventListener("click", () => this.open(name));
@@ -75,6 +84,12 @@ export class Rail {
    * @param {Frame} frame
    */
   showAlerts(answer, gaps, frame) {
+    const { range, zone, interval, decimals } = frame;
+    const digits = answer.alerts.map(({ channel }) => decimals(channel).shown);
+    const listed = JSON.stringify([answer, gaps, range, zone, interval, digits, this.redOnly]);
+    // To make the list anew takes longer than a frame may.
+    if (listed === this.listed) return;
+    this.listed = listed;
     const badge = byId("alert-badge");
     badge.hidden = answer.total_red === 0;
     setText(badge, formatNumber(answer.total_red));
@@ -85,13 +100,14 @@ export class Rail {
     const events = [
       ...alerts.map((alert) => ({
         time: parseTime(alert.timestamp),
-        node: () => this.#alert(alert, frame),
+        event: this.#alert(alert, frame),
       })),
       ...(this.redOnly || answer.truncated || gaps.length > 20 ? [] : gaps).map((gap) => ({
         time: gap.start,
-        node: () => this.#gap(gap, frame),
+        event: this.#gap(gap, frame),
       })),
     ].sort((one, other) => other.time - one.time);
+    arrange(this.list, this.#entriesOf(events.map(({ event }) => event)));
     refill(
       byId("panel-alerts"),
       element(
@@ -106,7 +122,7 @@ export class Rail {
           { class: "rail-note" },
           this.redOnly && answer.total_yellow ? "No red readings." : "Every reading is normal.",
         ),
-      element("ul", {}, ...events.map(({ node }) => element("li", {}, node()))),
+      this.list,
       answer.truncated &&
         element(
           "p",
@@ -114,6 +130,20 @@ export class Rail {
           `The newest ${formatNumber(alerts.length)} are listed, of ${formatNumber(answer.total_red)} red and ${formatNumber(answer.total_yellow)} yellow readings. A shorter range shows the others.`,
         ),
     );
+  }
+
+  /**
+   * Those that were there before stay, and need not be laid out again.
+   * @param {Event[]} events
+   */
+  #entriesOf(events) {
+    const before = this.entries;
+    this.entries = new Map();
+    for (const event of events) {
+      const text = JSON.stringify(event);
+      this.entries.set(text, before.get(text) ?? element("li", {}, this.#event(event)));
+    }
+    return [...this.entries.values()];
   }
 
   #filter() {
@@ -145,6 +175,7 @@ export class Rail {
 
   /** @param {string} range */
   showNothing(range) {
+    this.listed = "";
     byId("alert-badge").hidden = true;
     fill(byId("panel-alerts"), element("p", { class: "rail-note" }, `No readings in ${range}.`));
     this.quality.showNothing(range);
@@ -153,6 +184,7 @@ export class Rail {
   /**
    * @param {Alert} alert
    * @param {Frame} frame
+   * @returns {Event}
    */
   #alert(alert, frame) {
     const range = { start: parseTime(alert.timestamp), end: parseTime(alert.last_timestamp) };
@@ -160,50 +192,50 @@ export class Rail {
       alert.count > 1
         ? ` ${formatCount(alert.count, "reading")} over ${formatDuration((range.end - range.start) / 1000)}.`
         : "";
-    return this.#event({
+    return {
       level: alert.level,
       name: `${alert.label} ${formatValue(alert.value, frame.decimals(alert.channel).shown, alert.unit)}`,
       why: `${alert.reason}${several}`,
       range,
       channel: alert.channel,
-      frame,
-    });
+      ...times(range.start, frame),
+    };
   }
 
   /**
    * @param {Gap} gap
    * @param {Frame} frame
+   * @returns {Event}
    */
   #gap(gap, frame) {
     const seconds = (gap.end - gap.start) / 1000;
     const intervals = intervalsText(seconds, frame.interval);
-    return this.#event({
+    return {
       level: "gap",
       name: `No data for ${formatDuration(seconds)}`,
       why: `${intervals ? `${intervals}, until` : "Until"} ${clock(gap.end, frame)}.`,
       range: gap,
       channel: null,
-      frame,
-    });
+      ...times(gap.start, frame),
+    };
   }
 
-  /** @param {{level: "red" | "yellow" | "gap", name: string, why: string, range: Range, channel: string | null, frame: Frame}} event */
-  #event({ level, name, why, range, channel, frame }) {
+  /** @param {Event} event */
+  #event({ level, name, why, range, channel, time, instant }) {
     const key = `${channel}@${range.start}`;
-    const title = `Show it with what came before and after: ${formatInstant(range.start, frame.zone)}`;
     return element(
       "button",
       {
         type: "button",
         class: "event",
-        title,
+        title: `Show it with what came before and after: ${instant}`,
         "data-key": key,
         "aria-current": key === this.chosen ? "true" : null,
         onclick: () => this.#choose(key, range, channel),
       },
       mark(level, level),
       element("span", { class: "event-name" }, name),
-      element("time", { class: "event-time" }, clock(range.start, frame)),
+      element("time", { class: "event-time" }, time),
       element("span", { class: "event-why" }, why),
     );
   }
@@ -230,6 +262,15 @@ export class Rail {
   showLoads(loads, rig, zone) {
     refill(byId("panel-loads"), ...ledger(loads, rig, zone));
   }
+}
+
+/**
+ * When an event began, in short and in full.
+ * @param {number} start
+ * @param {Frame} frame
+ */
+function times(start, frame) {
+  return { time: clock(start, frame), instant: formatInstant(start, frame.zone) };
 }
 
 /**

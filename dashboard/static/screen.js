@@ -45,7 +45,7 @@ export class Screen {
       showEvent: (event, channel) => dashboard.showEvent(event, channel),
       opened: (tab) => {
         if (tab === "loads") dashboard.loadLoads();
-        if (tab === "quality") this.#rejects();
+        if (tab === "quality") this.#quality();
       },
       filtered: () => {
         this.figures();
@@ -193,10 +193,18 @@ export class Screen {
   }
 
   #lists() {
-    const { kpis, alerts, base, shown } = this.dashboard;
+    const { alerts, base } = this.dashboard;
     const { gaps, ...frame } = this.#frame;
     if (alerts) this.rail.showAlerts(alerts, gaps, { ...frame, range: base });
-    if (kpis) this.rail.quality.show(kpis, gaps, { ...frame, range: shown });
+    this.#quality();
+  }
+
+  /** Only while it is looked at. */
+  #quality() {
+    const { kpis, shown } = this.dashboard;
+    const { gaps, ...frame } = this.#frame;
+    if (kpis && this.rail.current === "quality")
+      this.rail.quality.show(kpis, gaps, { ...frame, range: shown });
     this.#rejects();
   }
 

@@ -45,17 +45,25 @@ export function toIso(instant) {
   return `${text}${fraction ? `.${fraction}` : ""}Z`;
 }
 
+/** @type {Map<string, boolean>} */
+const zones = new Map();
+
 /**
- * Whether the browser knows the zone.
+ * Whether the browser knows the zone. It takes a while to find out.
  * @param {string} zone
  */
 export function isZone(zone) {
-  try {
-    new Intl.DateTimeFormat("en", { timeZone: zone });
-    return true;
-  } catch {
-    return false;
+  let known = zones.get(zone);
+  if (known === undefined) {
+    try {
+      new Intl.DateTimeFormat("en", { timeZone: zone });
+      known = true;
+    } catch {
+      known = false;
+    }
+    zones.set(zone, known);
   }
+  return known;
 }
 
 /**
