@@ -99,3 +99,27 @@ def test_no_tile_is_cut(house: Asked, open_page: OpenPage, rig: str, width: int)
     for part in (".tile-label", ".tile-note"):
         assert page.locator(part).evaluate_all(cut) == [], part
     assert_quiet(page)
+
+
+# What is written on a chart, and how far from its left side.
+WRITTEN = """() => {
+    const chart = window.smartSensor.charts.get("temperature");
+    const found = {};
+    chart.ctx.fillText = (text, x) => { found[text] = x / chart.width; };
+    chart.draw();
+    delete chart.ctx.fillText;
+    chart.draw();
+    return found;
+}"""
+
+
+def test_the_names_of_limits_give_way_to_readings(house: Asked, page: Page) -> None:
+    """In the last quarter of an hour the temperature falls to the lower end of its scale."""
+    show(page, house, "?rig=spiky&range=15min")
+    found = page.evaluate(WRITTEN)
+    assert found["low limit 10"] < 0.2
+    assert found["high limit 80"] > 0.8
+    show(page, house, "?rig=spiky&range=all")
+    found = page.evaluate(WRITTEN)
+    assert found["low limit 10"] > 0.8
+    assert_quiet(page)

@@ -20,6 +20,7 @@ from pipeline.stores.base import Range
 from pipeline.transfer import export, files
 from pipeline.transfer.export import export_readings
 from pipeline.transfer.imports import import_readings
+from pipeline.words import counted
 from tests.conftest import Command
 from tests.pipeline.transfer.conftest import Fill, everything, opened, tables
 
@@ -175,7 +176,7 @@ def test_what_is_exported(
     if count is None:
         assert finished.code == 2
         return
-    assert finished.err == f"x.parquet: {count:,} readings\n"
+    assert finished.err == f"x.parquet: {counted(count, 'reading')}\n"
     assert pq.read_metadata(home / "x.parquet").num_rows == count
 
 
