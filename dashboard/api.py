@@ -86,6 +86,9 @@ def trends(
     points: Points = 1_000,
     readings: Readings = 0,
     channels: Channels = None,
+    plain: Annotated[
+        bool, Query(description="`false` leaves the lists beside `channels` empty.")
+    ] = True,
 ) -> Response:
     """Every reading, or of as many buckets as there may be points the ones that matter."""
 
@@ -96,9 +99,9 @@ def trends(
         if found is None:
             raise nothing_in(stored, selection)
         if found.bucket_s is None:
-            series = every_reading(found.rows, rig, found.gaps)
+            series = every_reading(found.rows, rig, found.gaps, plain)
         else:
-            series = thinned(found.rows, found.bucket_s, rig, found.gaps)
+            series = thinned(found.rows, found.bucket_s, rig, found.gaps, plain)
         for channel in rig.channels:
             series["channels"][channel.name] |= {
                 "red": red_marks(found.red, channel),

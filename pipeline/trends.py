@@ -34,8 +34,11 @@ def silences(
     return pl.DataFrame(gaps).with_columns(utc_times(pl.col(name)) for name in GAPS)
 
 
-def every_reading(readings: pl.DataFrame, rig: Rig, gaps: pl.DataFrame) -> dict[str, Any]:
-    """What a chart of all readings needs: see `prepare_trend_data`."""
+def every_reading(
+    readings: pl.DataFrame, rig: Rig, gaps: pl.DataFrame, plain: bool = True
+) -> dict[str, Any]:
+    """What a chart of all readings needs: see `prepare_trend_data`. Without `plain` the lists
+    beside `channels` are empty."""
     # One empty entry a gap, so that no line is drawn across it.
     breaks = gaps.select(pl.col("start").alias("timestamp"))
     whole = pl.concat([readings, breaks], how="diagonal").sort("timestamp", maintain_order=True)
@@ -53,14 +56,16 @@ def every_reading(readings: pl.DataFrame, rig: Rig, gaps: pl.DataFrame) -> dict[
         if channel.name in whole.columns
     }
     return {
-        "timestamps": times,
-        **_known_fields(channels),
+        "timestamps": times if plain else [],
+        **_known_fields(channels if plain else {}),
         "gaps": _gap_list(gaps),
         "channels": channels,
     }
 
 
-def thinned(buckets: pl.DataFrame, width_s: float, rig: Rig, gaps: pl.DataFrame) -> dict[str, Any]:
+def thinned(
+    buckets: pl.DataFrame, width_s: float, rig: Rig, gaps: pl.DataFrame, plain: bool = True
+) -> dict[str, Any]:
     """The same of summaries of buckets: first, last, lowest and highest reading of each.
 
     M4: Jugel, Jerzak, Hackenbroich, Markl, VLDB 7 (2014). Each channel has its own times. The
@@ -80,19 +85,22 @@ def thinned(buckets: pl.DataFrame, width_s: float, rig: Rig, gaps: pl.DataFrame)
             "levels": None,
             "red_buckets": _text(buckets.filter(pl.col(f"{channel.name}_red") > 0)["bucket"]),
         }
+    return {
+        **(_plain(buckets, width_s, rig) if plain else {"timestamps": [], **_known_fields({})}),
+        "gaps": _gap_list(gaps),
+        "channels": channels,
+    }
+
+
+def _plain(buckets: pl.DataFrame, width_s: float, rig: Rig) -> dict[str, Any]:
     shared = _pairs(buckets, width_s, rig)
     nothing: list[None] = [None] * len(shared)
-    plain = {
+    channels = {
         channel.name: {"values": shared[channel.name].to_list(), "zscores": nothing}
         | {"levels": nothing}
         for channel in rig.channels
     }
-    return {
-        "timestamps": _text(shared["time"]),
-        **_known_fields(plain),
-        "gaps": _gap_list(gaps),
-        "channels": channels,
-    }
+    return {"timestamps": _text(shared["time"]), **_known_fields(channels)}
 
 
 def _outermost(buckets: pl.DataFrame, name: str) -> pl.DataFrame:

@@ -103,7 +103,7 @@ export class Loader {
    */
   async overview(rig) {
     const answer = await this.#overview.run((signal) =>
-      getJson(address("/api/trends", { rig, points: OVERVIEW_POINTS }), signal),
+      getJson(address("/api/trends", { rig, points: OVERVIEW_POINTS, plain: "false" }), signal),
     );
     return answer && parseTrend(answer);
   }
@@ -143,7 +143,7 @@ function compared(query) {
  */
 function trendQuery(rig, selection, shown, extent) {
   const points = window.innerWidth < NARROW ? CHART_POINTS.narrow : CHART_POINTS.wide;
-  const query = { rig, points, readings: READINGS };
+  const query = { rig, points, readings: READINGS, plain: "false" };
   if (selection.zoom === null && selection.base.kind === "all") return query;
   const margin = 1.5 * stepOf(extent);
   return { ...query, start: toIso(shown.start - margin), end: toIso(shown.end + margin) };

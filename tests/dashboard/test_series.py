@@ -75,6 +75,15 @@ def test_the_sample_stops_for_two_hours(house: Asked) -> None:
     assert (kpis["gap_count"], kpis["gap_hours"]) == (1, 2.0)
 
 
+@pytest.mark.parametrize("points", [50, 10_000])
+def test_the_plain_lists_can_be_left_out(house: Asked, points: int) -> None:
+    whole = house.json("/api/trends", points=points)
+    found = house.json("/api/trends", points=points, plain="false")
+    lists = [name for name, value in whole.items() if isinstance(value, list) and name != "gaps"]
+    assert {"timestamps", "temperatures", "pressure_levels"} <= set(lists)
+    assert found == {**whole, **{name: [] for name in lists}}
+
+
 @pytest.mark.parametrize("name", RIGS)
 def test_the_fields_that_people_know_are_those_of_the_channels(house: Asked, name: str) -> None:
     found = house.json("/api/trends", rig=name, points=1_000, readings=50_000)
