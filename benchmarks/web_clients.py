@@ -158,12 +158,13 @@ def wait_for_nobody(server: Server) -> None:
 
 
 def print_phase(label: str, seen: dict[str, Any], clients: int) -> None:
-    """From before the write: what the commit itself takes is part of it."""
-    delays, missed = [], 0
-    for moment, before, _ in seen["written"]:
+    """From when the write had been committed; who heard of it before its writer took no time."""
+    delays, whole, missed = [], [], 0
+    for moment, before, after in seen["written"]:
         arrived = seen["arrivals"].get(moment, [])
         missed += clients - len(arrived)
-        delays += [1000 * (each - before) for each in arrived]
+        delays += [1000 * max(0.0, each - after) for each in arrived]
+        whole += [1000 * (each - before) for each in arrived]
     polls = [1000 * each for each in seen["latencies_s"]]
     figures = (
         f"{median(delays):8.1f} {quantile(delays, 0.99):8.1f} {max(delays, default=0):8.1f} "
@@ -176,7 +177,8 @@ def print_phase(label: str, seen: dict[str, Any], clients: int) -> None:
     each_kb = seen["bytes"] / max(clients, 1) / 1000
     writes = [1000 * (after - before) for _, before, after in seen["written"]]
     print(
-        f"{'':22} the write itself {median(writes):.1f} ms, p99 {quantile(writes, 0.99):.1f}; "
+        f"{'':22} the write itself {median(writes):.1f} ms, p99 {quantile(writes, 0.99):.1f}, "
+        f"from before it to the client {median(whole):.1f}, p99 {quantile(whole, 0.99):.1f}; "
         f"{each_kb:.0f} kB a client; {1e6 * seen['processor_s'] / max(len(delays), 1):.0f} us of "
         f"the server's processor a message; {len(polls):,} polls; {seen['refreshes']:,} refreshes, "
         f"{seen['lost']} connections lost"

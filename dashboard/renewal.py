@@ -66,10 +66,13 @@ class Renewals:
         self._asked.move_to_end(question)
         if len(self._asked) > _MOST_QUESTIONS:
             self._asked.popitem(last=False)
+        shared = asked.waiting is not None
         if asked.waiting is None:
             asked.waiting = asyncio.create_task(self._renewed(asked, question))
         # Whoever goes away does not take the answer from the others.
-        return await asyncio.shield(asked.waiting)
+        answer = await asyncio.shield(asked.waiting)
+        self._answers.hits += shared and answer is not None
+        return answer
 
     async def _renewed(self, asked: _Asked, question: Any) -> Answer | None:
         async with asked.turn:
