@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.clients import Client, address_of, host_of, is_loopback_name
+from dashboard.delivery import WRITE_FRAME
 from dashboard.known_tokens import KnownTokens
 from dashboard.problems import problem, problem_of, refuse, shown
 from pipeline.errors import SmartSensorError
@@ -50,6 +51,8 @@ class Access:
             return
         if scope["type"] == "websocket" and "token" in scope["state"]:
             send = _until_revoked(scope["state"]["secret"], self._tokens, send)
+            # What is written beside `send` would be heard after the token was revoked.
+            scope.get("extensions", {}).pop(WRITE_FRAME, None)
         await self._app(scope, receive, send)
 
     async def _refusal(self, scope: Scope) -> Response | None:

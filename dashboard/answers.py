@@ -155,6 +155,9 @@ def question(asked: Filter, selection: Range) -> dict[str, Any]:
 
 
 def answered(request: Request, build: Callable[[], Any]) -> Response:
-    """The answer to a request, as it is kept or else as `build` gives it."""
+    """The answer to a request, as it is kept or else as `build` gives it.
+
+    `build` is called again later, for others who ask the same: it finds out everything anew.
+    """
     answer = context_of(request).answers.get(question_of(request.scope), build)
     return answer.response(request.headers)

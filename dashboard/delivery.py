@@ -19,7 +19,7 @@ from websockets.http11 import Request
 from dashboard.kept import to_json
 
 # In the scope of a WebSocket whose server lets us write frames.
-_EXTENSION = "smart_sensor.write_frame"
+WRITE_FRAME = "smart_sensor.write_frame"
 _QUEUE_LENGTH = 64
 _SEND_TIMEOUT_S = 10.0
 _REFRESH = b'{"type":"refresh"'
@@ -32,13 +32,16 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.response.status_code == 101:
             # The application is a task, which begins later.
-            self.scope["extensions"][_EXTENSION] = {"write": self.write_frame}
+            self.scope["extensions"][WRITE_FRAME] = {"write": self.write_frame}
 
     def write_frame(self, frame: bytes) -> bool:
         """Write it at once; False where it must wait, or the connection ends."""
         if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
             return False
-        self.transport.write(frame)
+        try:
+            self.transport.write(frame)
+        except (RuntimeError, OSError):
+            return False  # it has just ended: nobody else is to miss anything by it
         return True
 
 
@@ -73,7 +76,7 @@ class Client:
         self.messages: asyncio.Queue[Message] = asyncio.Queue(_QUEUE_LENGTH)
         self.dropped = 0
         extensions = (socket and socket.scope.get("extensions")) or {}
-        self._write: Callable[[bytes], bool] | None = extensions.get(_EXTENSION, {}).get("write")
+        self._write: Callable[[bytes], bool] | None = extensions.get(WRITE_FRAME, {}).get("write")
         # What it has been sent includes the changes up to this one.
         self._included = 0
         # Whether it has been sent everything that was queued.

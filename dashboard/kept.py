@@ -146,24 +146,34 @@ class Answers:
         builder.built = question, answer
         return answer
 
-    def can_build(self, question: Any) -> bool:
-        """Whether somebody has got an answer to the question, not too many others ago."""
-        return question in self._builds
+    def can_renew(self, question: Any) -> bool:
+        """Whether there was an answer to the question, and is none now: not where a server has to
+        be asked whether it is still right."""
+        return question in self._builds and self._version_at_once() is not None
 
     def renew(self, question: Any) -> Answer | None:
-        """The answer, built if need be as it was last; None where nobody knows how."""
+        """The answer, built if need be as it was last; None where nobody knows how, or it fails:
+        the route finds out, and says it as it should be said."""
         build = self._builds.get(question)
-        return None if build is None else self.get(question, build)
+        try:
+            return None if build is None else self.get(question, build)
+        except Exception:
+            # Until the route succeeds again nobody need wait for another failure.
+            self._builds.pop(question, None)
+            return None
 
     def at_once(self, question: Any) -> Answer | None:
         """The answer, where that it is still right is known without asking a server."""
-        try:
-            version = self._store.version_at_once()
-        except SmartSensorError:
-            return None  # whoever asks the database says what is the matter
+        version = self._version_at_once()
         kept = None if version is None else self._find(question, version)
         self.hits += kept is not None
         return kept
+
+    def _version_at_once(self) -> int | None:
+        try:
+            return self._store.version_at_once()
+        except SmartSensorError:
+            return None  # whoever asks the database says what is the matter
 
     def _find(self, question: Any, version: int) -> Answer | None:
         with self._lock:

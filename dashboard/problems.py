@@ -49,7 +49,7 @@ class Problem(BaseModel):
     )
     rig_file: str | None = Field(
         None,
-        description="Of a file whose columns no channel is for: a rig file that would read it, "
+        description="Of a file whose columns no channel is for: a rig file for it, "
         "proposed for whoever runs the server. Left out in any other case.",
         examples=['name = "odd"\n[files]\ntime_column = "Zeit"\n[channels.pressure]\n'],
     )

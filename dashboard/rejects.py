@@ -64,8 +64,8 @@ def rejects(
     ] = "json",
 ) -> Response:
     """What was not accepted, newest first: the row as it was read, its line, and the reason."""
-    wanted = _wanted(context, rig, load, reason, start, end)
     if format == "csv":
+        wanted = _wanted(context, rig, load, reason, start, end)
         # Notices a database that has gone, or that another one has taken the place of.
         context.store.version()
         headers = {"Content-Disposition": 'attachment; filename="rejects.csv"'}
@@ -73,6 +73,7 @@ def rejects(
         return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=headers)
 
     def build() -> dict[str, Any]:
+        wanted = _wanted(context, rig, load, reason, start, end)
         counts = context.store.reject_counts(wanted)
         rows = context.store.rejects(wanted, limit + 1, after)
         return {

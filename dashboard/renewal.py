@@ -16,6 +16,7 @@ _MOST_QUESTIONS = 1_000
 # An answer rests so many times as long as it took the processor to build, before it is built again:
 # a question that everybody asks after every change takes a quarter of a processor, and no more.
 _REST = 3
+_LONGEST_REST_S = 0.5
 
 
 class KeptAnswers:
@@ -60,7 +61,7 @@ class Renewals:
     async def get(self, question: Any) -> Answer | None:
         """An answer that is begun from now on; None where the route has to be asked: it knows the
         question, or says why there is no answer."""
-        if not self._answers.can_build(question):
+        if not self._answers.can_renew(question):
             return None
         asked = self._asked.setdefault(question, _Asked())
         self._asked.move_to_end(question)
@@ -80,14 +81,11 @@ class Renewals:
             # Data may change from here on: who asks now waits for the next one.
             asked.waiting = None
             answer, processor_s = await run_sync(self._built, question)
-            asked.rest_until = time.monotonic() + _REST * processor_s
+            asked.rest_until = time.monotonic() + min(_REST * processor_s, _LONGEST_REST_S)
             return answer
 
     def _built(self, question: Any) -> tuple[Answer | None, float]:
         """The answer, and what it took of this thread's processor."""
         begun = time.thread_time()
-        try:
-            answer = self._answers.renew(question)
-        except Exception:
-            answer = None  # the route finds out, too, and says it as it should be said
+        answer = self._answers.renew(question)
         return answer, time.thread_time() - begun

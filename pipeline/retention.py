@@ -44,11 +44,8 @@ def apply_retention(store: Store, settings: Settings, now: datetime | None = Non
     if not settings.retention:
         return Pruned()
     before = age_limit(parse_duration(settings.retention), now)
-    for name in store.impossible_rollups(before):
-        logger.warning(
-            "rig %s: readings so far apart have no roll-ups; nothing stays of those deleted",
-            name,
-        )
+    for warning in warnings_of(store, before):
+        logger.warning(warning)
     pruned = prune(store, before)
     if pruned:
         logger.info(
@@ -67,6 +64,21 @@ def apply_retention(store: Store, settings: Settings, now: datetime | None = Non
                 "RETENTION_ROLLUPS=%s: %d roll-ups deleted", settings.retention_rollups, deleted
             )
     return pruned
+
+
+def warnings_of(store: Store, before: datetime, rig: str | None = None) -> list[str]:
+    """Of which rigs, of one or all, nothing will stay of what is older than a time, and why."""
+    found = store.impossible_rollups(before)
+    return [
+        f"rig {name!r}: nothing stays of readings that are deleted: "
+        + (
+            "they are too far apart for roll-ups"
+            if interval_s
+            else "their usual interval is not known; first set interval_s in its rig file"
+        )
+        for name, interval_s in found.items()
+        if rig in (None, name)
+    ]
 
 
 def age_limit(age: timedelta, now: datetime | None = None) -> datetime:

@@ -243,6 +243,8 @@ class WholeGroups:
         self._channels = channels
         self._group_of = group_of
         self._pending: list[pl.DataFrame] = []
+        # So many rows have to wait before they are looked at.
+        self._enough = _ENOUGH
 
     def add(self, frame: pl.DataFrame) -> Iterator[Parts]:
         """What is complete with this frame, once it is enough to be worth a look."""
@@ -252,7 +254,8 @@ class WholeGroups:
         if self._pending and frame[time][0] <= self._pending[-1][time][-1]:
             yield from self.rest()
         self._pending.append(frame)
-        if sum(map(len, self._pending)) < _ENOUGH:
+        rows = sum(map(len, self._pending))
+        if rows < self._enough:
             return
         pending = pl.concat(self._pending)
         groups = self._group_of(pending[time].to_physical().to_numpy())
@@ -260,6 +263,8 @@ class WholeGroups:
         if cut:
             yield self._parts_of(pending.head(cut))
         self._pending = [pending.slice(cut)]
+        # Of a long group each row is looked at twice at most.
+        self._enough = _ENOUGH if cut else 2 * rows
 
     def rest(self) -> Iterator[Parts]:
         """What waits for more of its group, or for more to look at, as it is."""

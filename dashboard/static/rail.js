@@ -2,7 +2,7 @@
  * The rail at the side: why? Tabs of alerts, quality and loads.
  */
 
-import { arrange, byId, element, fill, mark, refill, setText } from "./dom.js";
+import { byId, element, fill, mark, refill, setText } from "./dom.js";
 import { formatCount, formatDuration, formatNumber, formatValue } from "./format.js";
 import { intervalsText } from "./gaps.js";
 import { ledger } from "./ledger.js";
@@ -107,7 +107,7 @@ export class Rail {
         event: this.#gap(gap, frame),
       })),
     ].sort((one, other) => other.time - one.time);
-    arrange(this.list, this.#entriesOf(events.map(({ event }) => event)));
+    refill(this.list, ...this.#entriesOf(events.map(({ event }) => event)));
     refill(
       byId("panel-alerts"),
       element(

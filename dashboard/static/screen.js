@@ -29,6 +29,9 @@ export class Screen {
   constructor(dashboard) {
     this.dashboard = dashboard;
     this.title = document.title;
+    /** Counted, so that what is left of an older answer is not drawn over a newer one. */
+    this.run = 0;
+    this.drawn = 0;
     this.charts = new ChartStack(byId("cards"), {
       show: (range) => dashboard.show(range),
       slide: (range) => dashboard.slide(range),
@@ -61,6 +64,7 @@ export class Screen {
 
   /** Another rig, or other channels of it. @param {any} rig */
   build(rig) {
+    this.run += 1;
     this.charts.build(rig.channels);
     this.tiles.build(rig.channels);
     this.arrange();
@@ -128,6 +132,8 @@ export class Screen {
    * @param {boolean} moving
    */
   async all(moving = false) {
+    this.run += 1;
+    const { run } = this;
     if (!this.#hasReadings()) {
       this.window();
       this.#nothing();
@@ -143,6 +149,8 @@ export class Screen {
     ];
     for (const part of parts) {
       if (moving) await nextFrame();
+      // Another answer has come meanwhile, or another rig.
+      if (run !== this.run) return;
       part();
     }
     if (!moving) status.setState("ready");
@@ -158,7 +166,12 @@ export class Screen {
     if (!trend) return [];
     const picture = { trend: { ...trend, gaps: this.#gaps() }, view: shown, zone };
     if (!record) this.charts.learn(trend);
-    return [...this.charts.steps(picture), () => this.tiles.showTrend(picture)];
+    this.drawn += 1;
+    const { drawn } = this;
+    const steps = [...this.charts.steps(picture), () => this.tiles.showTrend(picture)];
+    return steps.map((step) => () => {
+      if (drawn === this.drawn) step();
+    });
   }
 
   /** Of the shown range, also those that reach over its ends. */

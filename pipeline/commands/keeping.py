@@ -87,12 +87,8 @@ def prune(
         amount = f"{counted(expired.readings, 'reading')} and {counted(expired.rejects, 'reject')}"
         if dry_run or not expired:
             errors.print(f"{amount} are older than {rfc3339(before)}")
-        for name in store.impossible_rollups(before):
-            if rig in (None, name):
-                errors.print(
-                    f"rig {name!r}: readings so far apart have no roll-ups; nothing stays of those "
-                    "that are deleted"
-                )
+        for warning in retention.warnings_of(store, before, rig):
+            errors.print(warning)
         if dry_run or not expired:
             return
         confirm(f"Delete {amount} older than {rfc3339(before)}?", yes)

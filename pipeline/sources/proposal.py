@@ -31,6 +31,9 @@ _SUFFIXES = {".csv", ".gz", ".parquet", ".tsv", ".txt"}
 # What a time is called says nothing of a counter of hours.
 _TIME_WORDS = {"date", "datetime", "time", "timestamp", "datum", "zeit"}
 
+# What is in brackets is evaluated as an expression: not every one has an end.
+_LIKE_A_UNIT = re.compile(r"(?!.*(\*\*|\d\d))[\w°µ%/*^·. -]{1,30}")
+
 Decimal = Literal[".", ","]
 
 
@@ -245,6 +248,8 @@ def unit_in(column: str) -> str:
     if found is None:
         return ""
     text = found[1].strip()
+    if not _LIKE_A_UNIT.fullmatch(text):
+        return ""
     usual = {"%": "percent", "C": "degC", "F": "degF"}
     bare = re.sub(r"\N{DEGREE SIGN}\s*", "deg", text)
     for name in (usual.get(text, bare), bare.lower()):
@@ -334,7 +339,9 @@ def _table(proposed: _Proposed) -> str:
         part = getattr(channel, name)
         given = part.model_dump(exclude_none=True) if part else {}
         if given:
-            lines.append(f"{name} = {_inline({key: f'{value:g}' for key, value in given.items()})}")
+            lines.append(
+                f"{name} = {_inline({key: _number(value) for key, value in given.items()})}"
+            )
     source = {key: _toml(value) for key, value in channel.source.model_dump().items() if value}
     if source:
         lines.append(f"source = {_inline(source)}{remark if channel.source.unit else ''}")
@@ -343,6 +350,11 @@ def _table(proposed: _Proposed) -> str:
 
 def _inline(entries: dict[str, str]) -> str:
     return "{ " + ", ".join(f"{key} = {value}" for key, value in entries.items()) + " }"
+
+
+def _number(value: float) -> str:
+    """Every digit of it, and none too many."""
+    return f"{value:.0f}" if value == int(value) and abs(value) < 1e15 else repr(value)
 
 
 def _toml(text: str) -> str:

@@ -314,8 +314,9 @@ class Store(Protocol):
     def unfinished_rollups(self, before: datetime) -> list[str]:
         """Rigs with readings older than a time that have not all the roll-ups they could have."""
 
-    def impossible_rollups(self, before: datetime) -> list[str]:
-        """Rigs with readings older than a time that can have no roll-ups: too few a bucket."""
+    def impossible_rollups(self, before: datetime) -> dict[str, float | None]:
+        """Rigs with readings older than a time that can have no roll-ups, and their usual
+        intervals: too long, or not known."""
 
     def prune_rollups(self, rig: str, ages: Mapping[int, datetime]) -> int:
         """Delete roll-ups of a rig, by level, that are older than a time; returns how many.

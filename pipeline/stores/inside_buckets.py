@@ -34,8 +34,6 @@ ALERTS = {
     "zscore": pl.Float64(),
     "place": pl.Int64(),
 }
-# So many parts of a bucket are looked at in one go.
-_MOST_INSIDE = 24
 _PLACE = "place of the reading"  # no channel can have this name
 _TIME = {"timestamp": UTC_DATETIME}
 _ENDS = {"first_timestamp": UTC_DATETIME, "last_timestamp": UTC_DATETIME}
@@ -152,9 +150,7 @@ class InsideBuckets:
     def _opened(self, holding: Parts, counts: Sequence[str], needed: Sequence[str] = ()) -> Parts:
         """The parts that buckets of one level are made of, in order of time; only those that hold
         any of the counts that are `needed`, where there are such."""
-        level = holding["level_s"][0]
-        inside = [each for each in self._state.levels if each < level <= each * _MOST_INSIDE]
-        shorter = inside[0] if inside else RAW
+        shorter = next(each for each, level in self._state.steps if level == holding["level_s"][0])
         width = shorter * SECOND or 1
         ends = holding["first_timestamp"].tolist(), holding["last_timestamp"].tolist()
         pieces = [

@@ -66,11 +66,12 @@ class RollupUpkeep:
         """Rigs with readings older than a time that have not all the roll-ups they could have."""
         return self._with_older(before, is_unfinished)
 
-    def impossible(self, before: datetime) -> list[str]:
-        """Rigs with readings older than a time that can have no roll-ups."""
-        return self._with_older(
+    def impossible(self, before: datetime) -> dict[str, float | None]:
+        """Rigs with readings older than a time that can have no roll-ups: their intervals."""
+        found = self._with_older(
             before, lambda state, interval_s: not state.levels and not levels_of(interval_s)
         )
+        return {rig: self._interval_of(rig) for rig in found}
 
     def _with_older(
         self, before: datetime, wanted: Callable[[RollupState, float | None], bool]

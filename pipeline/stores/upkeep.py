@@ -113,7 +113,8 @@ class Upkeep(ABC):
         with self._unhurried() as connection:
             return RollupUpkeep(connection, self._schema).unfinished(before)
 
-    def impossible_rollups(self, before: datetime) -> list[str]:
-        """Rigs with readings older than a time that can have no roll-ups: too few a bucket."""
+    def impossible_rollups(self, before: datetime) -> dict[str, float | None]:
+        """Rigs with readings older than a time that can have no roll-ups, and their usual
+        intervals: too long, or not known."""
         with self._unhurried() as connection:
             return RollupUpkeep(connection, self._schema).impossible(before)

@@ -55,7 +55,7 @@ class Connection:
     """A WebSocket whose server lets us write frames, while it is writable."""
 
     def __init__(self) -> None:
-        self.scope = {"extensions": {delivery._EXTENSION: {"write": self.write}}}
+        self.scope = {"extensions": {delivery.WRITE_FRAME: {"write": self.write}}}
         self.received: list[str] = []
         self.writable = asyncio.Event()
         self.writable.set()

@@ -145,3 +145,32 @@ def test_the_tab_key_shows_its_way_through_everything(house: Asked, open_page: O
         assert "range" in seen
         assert any("Temperature over time" in name for name in seen)
         page.close()
+
+
+def test_the_focus_stays_at_an_alert_that_grows(house: Asked, page: Page) -> None:
+    """While readings come in, the text of the newest one changes with each of them."""
+    show(page, house)
+    found = page.evaluate("""async () => {
+        const { Rail } = await import("/static/rail.js");
+        const rail = new Rail({ showEvent() {}, opened() {}, filtered() {} });
+        const start = Date.parse("2025-07-13T00:00:00Z");
+        const answer = (count) => ({
+            total_red: count, total_yellow: 0, truncated: false,
+            alerts: [{
+                channel: "temperature", label: "Temperature", unit: "degC", level: "red", count,
+                timestamp: "2025-07-13T00:00:00Z", last_timestamp: `2025-07-13T00:0${count}:00Z`,
+                value: 90, zscore: 3, reason: "above.",
+            }],
+        });
+        const frame = {
+            range: { start, end: start + 86400000 }, zone: "UTC", interval: 60,
+            decimals: () => ({ measured: 1, shown: 1 }),
+        };
+        rail.showAlerts(answer(2), [], frame);
+        document.querySelector("#panel-alerts .event").focus();
+        const { key } = document.activeElement.dataset;
+        rail.showAlerts(answer(3), [], frame);
+        const { tagName, dataset, textContent } = document.activeElement;
+        return [tagName, dataset.key === key, textContent.includes("3 readings")];
+    }""")
+    assert found == ["BUTTON", True, True]

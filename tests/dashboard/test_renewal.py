@@ -1,6 +1,7 @@
 """Known questions, asked by many while data change: one builds for all, and nothing old is sent."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from itertools import count, pairwise
@@ -110,8 +111,20 @@ def test_what_fails_is_said_by_the_route_and_asked_for_again(
         return found
 
     failed, later = asyncio.run(run())
-    assert failed is None
-    assert body(later) == b"3"
+    # Nobody waits for another failure: the route is asked until it succeeds.
+    assert failed is later is None
+    assert answers.get("q", build).body == b"3"
+    store.now += 1
+    results.append(lambda: 4)
+    assert body(asyncio.run(Renewals(answers).get("q"))) == b"4"
+
+
+def test_where_a_server_has_to_be_asked_the_route_does_it(
+    store: Versioned, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers.get("q", lambda: 1)
+    monkeypatch.setattr(store, "version_at_once", lambda: None)
+    assert asyncio.run(Renewals(answers).get("q")) is None
 
 
 def test_who_goes_away_does_not_take_the_answer_along(store: Versioned, answers: Answers) -> None:
@@ -132,11 +145,15 @@ def test_who_goes_away_does_not_take_the_answer_along(store: Versioned, answers:
 def test_those_who_wait_take_no_threads(store: Versioned, answers: Answers) -> None:
     """Of threads there are forty; were each to wait in one, nothing else would be answered."""
 
+    go_on = threading.Event()
+    go_on.set()
+
     def build() -> int:
-        time.sleep(0.3)
+        assert go_on.wait(10)
         return store.now
 
     answers.get("q", build)
+    go_on.clear()
 
     async def run() -> None:
         renewals = Renewals(answers)
@@ -145,6 +162,7 @@ def test_those_who_wait_take_no_threads(store: Versioned, answers: Answers) -> N
         await asyncio.sleep(0.05)
         await run_sync(lambda: None)
         assert not any(task.done() for task in waiting)
+        go_on.set()
         await asyncio.gather(*waiting)
 
     asyncio.run(run())
@@ -163,5 +181,5 @@ def test_what_is_remembered_is_bounded(answers: Answers, monkeypatch: pytest.Mon
 
     renewals = asyncio.run(run())
     assert len(renewals._asked) == len(answers._builds) == 10
-    assert not answers.can_build(0)
+    assert not answers.can_renew(0)
     assert answers.renew(0) is None

@@ -133,6 +133,24 @@ def test_a_date_that_can_be_read_in_two_ways(
     assert remark in proposed(smart_sensor, home, "odd.csv").read_text(encoding="utf-8")
 
 
+def test_limits_keep_every_digit(smart_sensor: Command, write: Any, home: Path) -> None:
+    channel = 'unit = "Pa"\nvalid = { min = -5e-5, max = 1234567.5 }\nlimits = { high = 1013255.5 }'
+    before = write("before.toml", f"[channels.pressure]\n{channel}\nrequired = true\n")
+    write("odd.csv", "when,pressure (kPa)\n2025-07-13T08:00:00Z,101.3\n")
+    rig = load_rig(proposed(smart_sensor, home, "odd.csv", "--rig-file", before))
+    (found,) = rig.channels
+    assert found.limits.high == 1013255.5
+    assert (found.valid.min, found.valid.max) == (-5e-5, 1234567.5)
+
+
+@pytest.mark.parametrize("unit", ["9**9**9", "9^9^99", "1e99999999", "(((((", "x" * 100])
+def test_what_is_in_brackets_is_not_computed_without_end(
+    unit: str, smart_sensor: Command, write: Any, home: Path
+) -> None:
+    write("odd.csv", f"when,flow ({unit})\n2025-07-13T08:00:00Z,1\n")
+    assert load_rig(proposed(smart_sensor, home, "odd.csv")).channels[0].name.startswith("flow")
+
+
 def proposed(smart_sensor: Command, home: Path, *arguments: object) -> Path:
     """What the command proposes for a file, as a rig file."""
     finished = smart_sensor("etl", *arguments)

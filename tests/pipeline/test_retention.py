@@ -94,11 +94,16 @@ def test_the_command(
     url = f"sqlite:///{home / 'processed.db'}"
     before = fill(url)
     count = before["readings"].height
-    # These have a reading in 14 minutes, or one only: of such there are no roll-ups.
     warned = [
-        f"rig {name!r}: readings so far apart have no roll-ups; nothing stays of those that are "
-        "deleted"
-        for name in ("rig-1", "rig-2", "rig-é ' \"")
+        f"rig {name!r}: nothing stays of readings that are deleted: {reason}"
+        for name, reason in (
+            ("rig-1", "they are too far apart for roll-ups"),
+            ("rig-2", "they are too far apart for roll-ups"),
+            (
+                "rig-é ' \"",
+                "their usual interval is not known; first set interval_s in its rig file",
+            ),
+        )
     ]
     shown = smart_sensor("prune", "--older-than", "1h", "--dry-run").err.splitlines()
     assert shown[0].startswith(f"{count:,} readings and 1 reject are older than 20")

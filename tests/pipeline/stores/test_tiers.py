@@ -112,8 +112,8 @@ def test_a_rig_without_roll_ups_is_pruned_to_the_second(load: Load, store: Store
     load(csv(0, 86_400 * 5, 7200))
     # Nobody is told to make them.
     assert store.check(deep=True) == []
-    assert store.impossible_rollups(START) == []
-    assert store.impossible_rollups(START + timedelta(hours=13)) == ["rig-1"]
+    assert store.impossible_rollups(START) == {}
+    assert store.impossible_rollups(START + timedelta(hours=13)) == {"rig-1": 7200.0}
     prune(store, START + timedelta(hours=13))
     assert sql("SELECT count(*) FROM sensor_data") == [(60 - 7,)]
     summary = load(csv(3600, 3601), "late.csv")
@@ -134,6 +134,18 @@ def test_roll_ups_go_level_by_level(loaded: Store, sql: Sql, load: Load) -> None
     # What is shorter is not there any more to make them of.
     assert list(loaded.rebuild_rollups("rig-1"))[-1].done
     assert sql(query) == [(900, 24), (3_600, 24), (21_600, 4)]
+
+
+def test_gaps_are_found_among_the_roll_ups_that_are_left(store: Store, load: Load) -> None:
+    day = 86_400
+    load(csv(0, day + 3600) + csv(day + 4 * 3600, 4 * day))
+    now = START + timedelta(days=4)
+    apply_retention(store, load_settings(retention="1d", retention_rollups="15min:1d"), now)
+    trend = store.trend(WHOLE, 20)
+    assert trend is not None
+    assert trend.gap_count == 1
+    start = START + timedelta(days=1, hours=1)
+    assert trend.gaps.rows() == [(start, start + timedelta(hours=3))]
 
 
 def test_without_pruned_readings_roll_ups_stay(loaded: Store, sql: Sql) -> None:
