@@ -1,5 +1,7 @@
 """Numbers in sentences: one reading, two readings, and lengths of time."""
 
+from itertools import pairwise
+
 _UNITS = {"d": 86_400, "h": 3_600, "min": 60, "s": 1}
 
 
@@ -12,9 +14,7 @@ def length(seconds: float) -> str:
     """A length of time in the two largest units that it has: `2 h`, `1 d 3 h`, `0.25 s`."""
     if seconds < 59.95:
         return f"{seconds:.3g} s"
-    for (large, size), (small, part) in zip(
-        list(_UNITS.items())[:-1], list(_UNITS.items())[1:], strict=True
-    ):
+    for (large, size), (small, part) in pairwise(_UNITS.items()):
         parts = round(seconds / part)
         if parts >= size // part:
             whole, rest = divmod(parts, size // part)

@@ -64,24 +64,24 @@ class RollupUpkeep:
 
     def unfinished(self, before: datetime) -> list[str]:
         """Rigs with readings older than a time that have not all the roll-ups they could have."""
-        return self._with_older(before, is_unfinished)
+        return list(self._with_older(before, is_unfinished))
 
     def impossible(self, before: datetime) -> dict[str, float | None]:
         """Rigs with readings older than a time that can have no roll-ups: their intervals."""
-        found = self._with_older(
+        return self._with_older(
             before, lambda state, interval_s: not state.levels and not levels_of(interval_s)
         )
-        return {rig: self._interval_of(rig) for rig in found}
 
     def _with_older(
         self, before: datetime, wanted: Callable[[RollupState, float | None], bool]
-    ) -> list[str]:
-        found = []
+    ) -> dict[str, float | None]:
+        found = {}
         for rig, state in states(self._connection, self._schema).items():
-            if wanted(state, self._interval_of(rig)):
+            interval_s = self._interval_of(rig)
+            if wanted(state, interval_s):
                 extent = self._extent(rig, state)
                 if extent is not None and extent[0] < to_microseconds(before):
-                    found.append(rig)
+                    found[rig] = interval_s
         return found
 
     def rebuild_some(self, rig: str) -> Rebuilt:

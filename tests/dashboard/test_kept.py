@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import pytest
@@ -15,20 +15,9 @@ import pytest
 from dashboard import kept as answers_module
 from dashboard.kept import Answers, accepts_gzip, to_json
 from pipeline.errors import DatabaseUnavailable
-from pipeline.stores import Store
+from tests.dashboard.versioned import Versioned, answers, store
 
-
-class Versioned:
-    """A store of which only the version matters."""
-
-    def __init__(self) -> None:
-        self.now = 1
-
-    def version(self) -> int:
-        return self.now
-
-    def version_at_once(self) -> int | None:
-        return self.version()
+__all__ = ["answers", "store"]  # fixtures
 
 
 class Counted:
@@ -40,16 +29,6 @@ class Counted:
     def __call__(self) -> dict[str, int]:
         self.built += 1
         return {"built": self.built}
-
-
-@pytest.fixture
-def store() -> Versioned:
-    return Versioned()
-
-
-@pytest.fixture
-def answers(store: Versioned) -> Answers:
-    return Answers(cast("Store", store))
 
 
 def got(answers: Answers, question: str, build: Callable[[], Any]) -> bytes:

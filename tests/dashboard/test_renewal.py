@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from itertools import count, pairwise
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from anyio.to_thread import run_sync
@@ -13,18 +13,9 @@ from anyio.to_thread import run_sync
 from dashboard import renewal
 from dashboard.kept import Answer, Answers
 from dashboard.renewal import Renewals
-from pipeline.stores import Store
-from tests.dashboard.test_kept import Versioned
+from tests.dashboard.versioned import Versioned, answers, store
 
-
-@pytest.fixture
-def store() -> Versioned:
-    return Versioned()
-
-
-@pytest.fixture
-def answers(store: Versioned) -> Answers:
-    return Answers(cast("Store", store))
+__all__ = ["answers", "store"]  # fixtures
 
 
 def body(answer: Answer | None) -> bytes:
