@@ -2,23 +2,20 @@
  * The line of a channel whose readings have no dots of their own, drawn by ourselves.
  *
  * Without a GPU a canvas takes a time for a path that grows with the square of its corners, and a
- * dense line has thousands. Where the readings of a pixel column reach far it is a bar, which costs
- * next to nothing; what is left is stroked in pieces.
+ * dense line has thousands: it is drawn as bars and short strokes, once. While a window is panned
+ * its picture is shown further on.
  */
 
+import { shapes } from "./line-shapes.js";
 import { firstAtOrAfter } from "./series.js";
 
 const PIECE = 64;
-/** Less than that is part of a slope, which bars would make a stair of. */
-const TALL_PX = 4;
 /** A line that goes up and down within a column is wider there than one that only goes up. */
 const SWELL = 0.4;
-
-/**
- * @typedef {object} Shapes
- * @property {number[]} bars x, upper end and lower end in turn
- * @property {number[][]} lines of corners, x and y in turn
- */
+/** So much of a window's width is drawn on either side of it, where there are readings. */
+const MARGIN = 0.25;
+/** By how many pixels a line may be too long or too short before it is drawn anew. */
+const STRETCH_PX = 0.1;
 
 /** Draws `chart.data.datasets[0].series` in the place of Chart.js, where its points are not shown. */
 export const linePlugin = {
@@ -34,36 +31,102 @@ export const linePlugin = {
 
   /** @type {(chart: any, args: {index: number}) => boolean | undefined} */
   beforeDatasetDraw(chart, { index }) {
-    const { ctx: context, chartArea: area, scales } = chart;
     const set = chart.data.datasets[index];
     if (!isOurs(set)) return;
-    const { series, borderColor, borderWidth: width } = set;
-    const { x, y } = scales;
-    const { bars, lines } = shapes(series, around(series, x), linear(x), linear(y));
-    const beyond = width / 2;
-    context.save();
-    context.beginPath();
-    context.rect(area.left - beyond, area.top - beyond, area.width + width, area.height + width);
-    context.clip();
-    context.fillStyle = context.strokeStyle = borderColor;
-    context.lineWidth = width;
-    context.lineJoin = "round";
-    for (let at = 0; at < bars.length; at += 3)
-      context.fillRect(
-        bars[at] - beyond - SWELL / 2,
-        bars[at + 1] - beyond,
-        width + SWELL,
-        bars[at + 2] - bars[at + 1] + width,
-      );
-    for (const line of lines) stroke(context, line);
-    context.restore();
+    let picture = pictures.get(chart);
+    if (!picture?.shows(chart, set)) {
+      picture = new LinePicture(chart, set);
+      pictures.set(chart, picture);
+    }
+    picture.draw(chart);
     return false;
   },
 };
 
+/** @type {WeakMap<object, LinePicture>} */
+const pictures = new WeakMap();
+
 /** @param {any} set of data */
 function isOurs({ series, pointRadius }) {
   return series !== undefined && pointRadius === 0;
+}
+
+/** A line as it looks, with what lies a little beyond both ends of the window. */
+class LinePicture {
+  /**
+   * @param {any} chart
+   * @param {any} set
+   */
+  constructor(chart, set) {
+    const { chartArea: area, currentDevicePixelRatio: ratio, scales } = chart;
+    const { x, y } = scales;
+    const { series } = set;
+    const { times } = series;
+    const room = MARGIN * (x.max - x.min);
+    const range = { min: x.min - room, max: x.max + room };
+    this.look = lookOf(chart, set);
+    this.series = series;
+    this.count = times.length;
+    this.shown = { min: x.min, max: x.max };
+    // Where its readings end it is complete, however far one looks.
+    this.from = range.min <= times[0] ? -Infinity : range.min;
+    this.until = range.max > times[times.length - 1] ? Infinity : range.max;
+    // Its corner in pixels of the device: there it looks as if it were drawn on the chart itself.
+    const beyond = set.borderWidth / 2 + SWELL;
+    const margin = MARGIN * area.width + beyond;
+    this.left = Math.floor((area.left - margin) * ratio);
+    this.top = Math.floor((area.top - beyond) * ratio);
+    this.canvas = document.createElement("canvas");
+    this.canvas.width = Math.ceil((area.right + margin) * ratio) - this.left;
+    this.canvas.height = Math.ceil((area.bottom + beyond) * ratio) - this.top;
+    const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
+    context.setTransform(ratio, 0, 0, ratio, -this.left, -this.top);
+    paint(context, shapes(series, around(series, range), linear(x), linear(y)), set);
+  }
+
+  /**
+   * Whether it is the line of the window that the chart shows now.
+   * @param {any} chart
+   * @param {any} set
+   */
+  shows(chart, set) {
+    const { x } = chart.scales;
+    const { min, max } = this.shown;
+    const stretched = Math.abs((x.max - x.min) / (max - min) - 1) * chart.chartArea.width;
+    return (
+      this.series === set.series &&
+      this.count === set.series.times.length &&
+      stretched < STRETCH_PX &&
+      x.min >= this.from &&
+      x.max <= this.until &&
+      this.look === lookOf(chart, set)
+    );
+  }
+
+  /** @param {any} chart */
+  draw({ ctx: context, chartArea: area, currentDevicePixelRatio: ratio, scales: { x } }) {
+    const { canvas, shown, top } = this;
+    // By whole pixels, so that it stays sharp.
+    const moved = Math.round(((shown.min - x.min) / (x.max - x.min)) * area.width * ratio);
+    context.save();
+    context.beginPath();
+    context.rect(area.left - 1, area.top - 1, area.width + 2, area.height + 2);
+    context.clip();
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.drawImage(canvas, this.left + moved, top);
+    context.restore();
+  }
+}
+
+/**
+ * What a line depends on, but for its readings and the window.
+ * @param {any} chart
+ * @param {any} set
+ */
+function lookOf({ chartArea: area, currentDevicePixelRatio: ratio, scales: { y } }, set) {
+  const { left, top, width, height } = area;
+  const { borderColor, borderWidth } = set;
+  return [left, top, width, height, ratio, y.min, y.max, borderColor, borderWidth].join();
 }
 
 /**
@@ -90,98 +153,23 @@ function around({ times }, { min, max }) {
 }
 
 /**
- * A line as bars and strokes, broken at nulls. Of the readings of a pixel column remain the first,
- * the lowest, the highest and the last, so that no spike is lost. Pure.
- * @param {{times: readonly number[], values: readonly (number | null)[]}} series
- * @param {{first: number, last: number}} shown indices, both included
- * @param {(time: number) => number} toX
- * @param {(value: number) => number} toY
- * @returns {Shapes}
+ * @param {CanvasRenderingContext2D} context
+ * @param {import("./line-shapes.js").Shapes} shapes
+ * @param {{borderColor: string, borderWidth: number}} set
  */
-export function shapes({ times, values }, { first, last }, toX, toY) {
-  const tracer = new Tracer();
-  for (let at = first; at <= last; at += 1) {
-    const value = values[at];
-    if (value === null) tracer.lift();
-    else tracer.to(toX(times[at]), toY(value));
-  }
-  tracer.lift();
-  return tracer;
-}
-
-/** Follows a line, column by column. */
-class Tracer {
-  /** @type {number[]} */
-  bars = [];
-  /** @type {number[][]} */
-  lines = [];
-  /** @type {number[] | null} */
-  #line = null;
-  /** @type {{centre: number, top: number, bottom: number} | null} */
-  #bar = null;
-  // The column that the line is in.
-  #count = 0;
-  #column = 0;
-  #left = 0;
-  #sum = 0;
-  #first = 0;
-  #top = 0;
-  #bottom = 0;
-  #latest = 0;
-
-  /** @param {number} x @param {number} y */
-  to(x, y) {
-    const column = Math.floor(x);
-    if (this.#count > 0 && column === this.#column) {
-      this.#count += 1;
-      this.#sum += x;
-      if (y < this.#top) this.#top = y;
-      if (y > this.#bottom) this.#bottom = y;
-    } else {
-      this.#leave();
-      this.#count = 1;
-      this.#column = column;
-      this.#left = this.#sum = x;
-      this.#first = this.#top = this.#bottom = y;
-    }
-    this.#latest = y;
-  }
-
-  /** The line ends here. */
-  lift() {
-    this.#leave();
-    this.#count = 0;
-    this.#line = this.#bar = null;
-  }
-
-  #leave() {
-    if (this.#count === 0) return;
-    const [top, bottom, middle] = [this.#top, this.#bottom, this.#sum / this.#count];
-    if (bottom - top > TALL_PX) {
-      const centre = this.#column + 0.5;
-      const before = this.#bar;
-      // Two bars side by side that overlap hide what joins them.
-      const beside = before !== null && centre - before.centre === 1;
-      if (!beside || top > before.bottom || before.top > bottom)
-        this.#line?.push(centre, this.#first);
-      // In the middle of its pixels, so that there is no seam between it and the next one.
-      this.bars.push(centre, top, bottom);
-      this.#begin(centre, this.#latest);
-      this.#bar = { centre, top, bottom };
-      return;
-    }
-    if (this.#line) this.#line.push(this.#left, this.#first);
-    else this.#begin(this.#left, this.#first);
-    if (top !== bottom) this.#line?.push(middle, bottom, middle, top, middle, this.#latest);
-    this.#bar = null;
-  }
-
-  /** @param {number} x @param {number} y */
-  #begin(x, y) {
-    if (this.#line?.length === 2) this.lines.pop();
-    this.#line = [x, y];
-    this.lines.push(this.#line);
-  }
+function paint(context, { bars, lines }, { borderColor, borderWidth: width }) {
+  const beyond = width / 2;
+  context.fillStyle = context.strokeStyle = borderColor;
+  context.lineWidth = width;
+  context.lineJoin = "round";
+  for (let at = 0; at < bars.length; at += 3)
+    context.fillRect(
+      bars[at] - beyond - SWELL / 2,
+      bars[at + 1] - beyond,
+      width + SWELL,
+      bars[at + 2] - bars[at + 1] + width,
+    );
+  for (const line of lines) stroke(context, line);
 }
 
 /**

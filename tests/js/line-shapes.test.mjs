@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { shapes } from "../../dashboard/static/chart-line.js";
+import { shapes } from "../../dashboard/static/line-shapes.js";
 
 /** One pixel a unit, both ways. */
 const same = (/** @type {number} */ value) => value;
@@ -9,7 +9,7 @@ const same = (/** @type {number} */ value) => value;
 const drawn = (times, values) =>
   shapes({ times, values }, { first: 0, last: times.length - 1 }, same, same);
 
-/** @param {import("../../dashboard/static/chart-line.js").Shapes} shapes */
+/** @param {import("../../dashboard/static/line-shapes.js").Shapes} shapes */
 const heights = ({ bars, lines }) => [
   ...bars.filter((_, at) => at % 3 !== 0),
   ...lines.flatMap((line) => line.filter((_, at) => at % 2 === 1)),
