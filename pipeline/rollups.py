@@ -23,7 +23,7 @@ from polars import selectors
 
 from pipeline.durations import LEVELS
 from pipeline.kpis import GAP_FACTOR
-from pipeline.timestamps import UTC_DATETIME, utc_times
+from pipeline.timestamps import UTC_DATETIME
 
 # Lengths of buckets in seconds. Each divides the next, at most ten times; 15 minutes divide the
 # offset of every time zone, and 6 hours a day.
@@ -169,10 +169,8 @@ def merged(
 ) -> pl.DataFrame:
     """One summary for each bucket of so many microseconds that has readings, in time order; of
     each channel it has these fields."""
-    groups = parts["first_timestamp"] // width_us
-    found = grouped(parts, channels, groups, interval_s, fields)
-    bucket = utc_times(pl.col("group") * width_us).alias("bucket")
-    return found.select(bucket, pl.exclude("group"))
+    buckets = parts["first_timestamp"] // width_us * width_us
+    return grouped(parts, channels, buckets, interval_s, fields, "bucket")
 
 
 def merged_parts(
@@ -190,11 +188,15 @@ def grouped(
     groups: Integers,
     interval_s: float | None,
     fields: Sequence[str] = FIELDS,
+    key: str = "group",
 ) -> pl.DataFrame:
-    """One summary for each `group` of neighbours; `groups` says which one each part is in."""
+    """One summary for each group of neighbours; `groups` says which one each part is in, and is the
+    column `key`."""
     starts = _starts(groups)
-    schema = summary_schema(channels, fields)
-    found = _merge(parts, channels, starts, interval_s, fields)
+    found = {key: groups[starts], **_merge(parts, channels, starts, interval_s, fields)}
+    kinds = summary_schema(channels, fields)
+    times = [name for name in found if kinds.get(name) == UTC_DATETIME]
+    frame = pl.DataFrame(found).cast(dict.fromkeys(times, UTC_DATETIME))
     # All at once: each takes the others as they were.
     known = [
         pl.when(pl.col(f"{channel}_count") > 0)
@@ -204,10 +206,7 @@ def grouped(
         if not found[f"{channel}_count"].all()
         for field in fields
     ]
-    names = [name for name in schema if name != "bucket"]
-    times = [utc_times(pl.col(name)) for name in names if schema[name] == UTC_DATETIME]
-    frame = pl.DataFrame({"group": groups[starts], **found})
-    return frame.with_columns(known).with_columns(times).select("group", *names)
+    return frame.with_columns(known) if known else frame
 
 
 def in_buckets(

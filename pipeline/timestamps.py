@@ -180,7 +180,7 @@ def _from_epoch(number: pl.Expr) -> pl.Expr:
 
 def utc_times(microseconds: pl.Expr) -> pl.Expr:
     """UTC times of microseconds since 1970."""
-    return microseconds.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    return microseconds.cast(UTC_DATETIME)
 
 
 def to_microseconds(moment: datetime) -> int:

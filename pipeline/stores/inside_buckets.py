@@ -80,8 +80,9 @@ class InsideBuckets:
         holding = self._newest(counts, MOST_RED)
         ends = holding["first_timestamp"].tolist(), holding["last_timestamp"].tolist()
         pieces = [Piece(RAW, first, last + 1) for first, last in zip(*ends, strict=True)]
-        columns = [channel.alert_column for channel in rig.scored_channels]
-        return newest(red_of(self._scored(rig, selection, pieces, columns), rig))
+        red = [channel.alert_column for channel in rig.scored_channels]
+        found = self._summaries.readings(_within(pieces, selection), _columns_of(rig), red)
+        return _newest_red(found, rig)
 
     def alerts(
         self, rig: Rig, selection: Range, levels: Sequence[str], enough: int
@@ -99,7 +100,7 @@ class InsideBuckets:
         found = [pl.DataFrame(schema=ALERTS)]
         place = 0
         for piece in pieces:
-            readings = self._scored(rig, selection, [piece]).with_row_index(_PLACE, place)
+            readings = self._scored(rig, selection, piece).with_row_index(_PLACE, place)
             # Of two stretches the last and the first one do not follow each other.
             place += len(readings) + 1
             found += _at_levels(readings, rig, levels, ALERTS)
@@ -117,26 +118,11 @@ class InsideBuckets:
                 holding = _newest_of(both, counts, enough, together)
         return holding
 
-    def _scored(
-        self, rig: Rig, selection: Range, pieces: Sequence[Piece], red: Sequence[str] = ()
-    ) -> pl.DataFrame:
-        """Values, scores and levels of the readings of pieces that are in the selection, in order
-        of time; only those that are red in one of the columns of `red`, where it names any."""
-        columns: dict[str, pl.DataType] = dict(_TIME)
-        for channel in rig.scored_channels:
-            columns |= {channel.name: pl.Float64(), channel.zscore_column: pl.Float64()}
-            columns[channel.alert_column] = pl.String()
-        start = to_microseconds(selection.start or EARLIEST)
-        end = to_microseconds(selection.end or LATEST)
-        inside = [
-            Piece(
-                RAW,
-                start if piece.start is None else max(piece.start, start),
-                end if piece.end is None else min(piece.end, end),
-            )
-            for piece in pieces
-        ]
-        found = self._summaries.readings(inside, columns, red)
+    def _scored(self, rig: Rig, selection: Range, piece: Piece) -> pl.DataFrame:
+        """Values, scores and levels of the readings of a piece that are in the selection, in order
+        of time."""
+        columns = _columns_of(rig)
+        found = self._summaries.readings(_within([piece], selection), columns)
         readings = pl.DataFrame(
             {
                 name: values.tolist() if kind == pl.String() else values
@@ -144,8 +130,9 @@ class InsideBuckets:
             },
             schema={**columns, "timestamp": pl.Int64()},
         )
-        times = utc_times(pl.col("timestamp"))
-        return readings.with_columns(pl.col(pl.Float64).fill_nan(None), times)
+        return readings.with_columns(
+            pl.col(pl.Float64).fill_nan(None), utc_times(pl.col("timestamp"))
+        )
 
     def _opened(self, holding: Parts, counts: Sequence[str], needed: Sequence[str] = ()) -> Parts:
         """The parts that buckets of one level are made of, in order of time; only those that hold
@@ -166,6 +153,29 @@ class InsideBuckets:
         found = self._summaries.stored(pieces, columns, needed)
         found["level_s"] = np.full(len(found.pop("bucket")), shorter)
         return found
+
+
+def _columns_of(rig: Rig) -> dict[str, pl.DataType]:
+    """Time, values, scores and levels."""
+    columns: dict[str, pl.DataType] = dict(_TIME)
+    for channel in rig.scored_channels:
+        columns |= {channel.name: pl.Float64(), channel.zscore_column: pl.Float64()}
+        columns[channel.alert_column] = pl.String()
+    return columns
+
+
+def _within(pieces: Sequence[Piece], selection: Range) -> list[Piece]:
+    """What of pieces of readings is in the selection."""
+    start = to_microseconds(selection.start or EARLIEST)
+    end = to_microseconds(selection.end or LATEST)
+    return [
+        Piece(
+            RAW,
+            start if piece.start is None else max(piece.start, start),
+            end if piece.end is None else min(piece.end, end),
+        )
+        for piece in pieces
+    ]
 
 
 def _of(parts: Parts, names: Sequence[str]) -> Parts:
@@ -198,6 +208,24 @@ def red_of(frame: pl.DataFrame, rig: Rig) -> pl.DataFrame:
     """The red readings of single channels in a frame, in its order."""
     found = [pl.DataFrame(schema=RED), *_at_levels(frame, rig, ["red"], RED)]
     return pl.concat(found).sort("timestamp", maintain_order=True)
+
+
+def _newest_red(readings: Parts, rig: Rig) -> pl.DataFrame:
+    """The last red readings of each channel, in order of time. Without a frame for each step: this
+    is asked for by every chart."""
+    found: Parts = {"timestamp": np.zeros(0, np.int64), "value": np.zeros(0), "zscore": np.zeros(0)}
+    names: list[str] = []
+    for channel in rig.scored_channels:
+        places = np.flatnonzero(readings[channel.alert_column] == "red")[-MOST_RED:]
+        sources = ("timestamp", channel.name, channel.zscore_column)
+        for name, column in zip(found, sources, strict=True):
+            found[name] = np.append(found[name], readings[column][places])
+        names += [channel.name] * len(places)
+    order = np.argsort(found["timestamp"], kind="stable")
+    columns = {name: values[order] for name, values in found.items()}
+    columns["channel"] = np.array(names, object)[order]
+    frame = pl.DataFrame(columns, schema={**RED, "timestamp": pl.Int64()})
+    return frame.with_columns(utc_times(pl.col("timestamp")), pl.col("zscore").fill_nan(None))
 
 
 def _at_levels(
