@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest
 # A test file stays in one process, so that its server or browser starts once.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+PARALLEL := -n 3 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
