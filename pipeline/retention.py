@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pipeline.durations import parse_duration, parse_level_ages
 from pipeline.settings import Settings
 from pipeline.stores.base import Pruned, Store
+from pipeline.words import counted
 
 logger = logging.getLogger(__name__)
 
@@ -48,21 +49,17 @@ def apply_retention(store: Store, settings: Settings, now: datetime | None = Non
         logger.warning(warning)
     pruned = prune(store, before)
     if pruned:
-        logger.info(
-            "RETENTION=%s: %d readings and %d rejects deleted",
-            settings.retention,
-            pruned.readings,
-            pruned.rejects,
-        )
+        readings = counted(pruned.readings, "reading")
+        rejects = counted(pruned.rejects, "reject")
+        logger.info("RETENTION=%s: %s and %s deleted", settings.retention, readings, rejects)
     ages = parse_level_ages(settings.retention_rollups)
     if ages:
         limits = {level: age_limit(age, now) for level, age in ages.items()}
         names = [stored.rig.name for stored in store.rigs(counted=False)]
         deleted = sum(store.prune_rollups(name, limits) for name in names)
         if deleted:
-            logger.info(
-                "RETENTION_ROLLUPS=%s: %d roll-ups deleted", settings.retention_rollups, deleted
-            )
+            rollups = counted(deleted, "roll-up")
+            logger.info("RETENTION_ROLLUPS=%s: %s deleted", settings.retention_rollups, rollups)
     return pruned
 
 

@@ -139,7 +139,10 @@ def test_the_command(
 
 
 def test_retention_by_itself_after_a_load(
-    home: Path, smart_sensor: Command, monkeypatch: pytest.MonkeyPatch
+    home: Path,
+    smart_sensor: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = datetime.now(UTC)
     rows = "".join(
@@ -157,4 +160,6 @@ def test_retention_by_itself_after_a_load(
         kept = settings_of(url).model_copy(update={"retention": ""})
         assert apply_retention(store, kept, now + timedelta(days=1000)) == Pruned()
         later = settings_of(url)
-        assert apply_retention(store, later, now + timedelta(days=10)) == Pruned(readings=1)
+        with caplog.at_level("INFO", "pipeline.retention"):
+            assert apply_retention(store, later, now + timedelta(days=10)) == Pruned(readings=1)
+        assert caplog.messages[-1] == "RETENTION=30d: 1 reading and 0 rejects deleted"

@@ -120,12 +120,21 @@ def test_a_rig_without_roll_ups_is_pruned_to_the_second(load: Load, store: Store
     assert summary.rejected_by_reason == {"older_than_retention": 1}
 
 
-def test_roll_ups_go_level_by_level(loaded: Store, sql: Sql, load: Load) -> None:
+def test_roll_ups_go_level_by_level(
+    loaded: Store, sql: Sql, load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
     expected = loaded.kpis(WHOLE)
     now = START + timedelta(days=3)
     settings = load_settings(retention="2d", retention_rollups="15min:50h")
-    apply_retention(loaded, settings, now)
     query = "SELECT level_s, count(*) FROM sensor_data_rollups GROUP BY level_s ORDER BY level_s"
+    before = sum(count for _, count in sql(query))
+    with caplog.at_level("INFO", "pipeline.retention"):
+        apply_retention(loaded, settings, now)
+    gone = before - (24 + 24 + 4)
+    assert caplog.messages == [
+        "RETENTION=2d: 8,640 readings and 0 rejects deleted",
+        f"RETENTION_ROLLUPS=15min:50h: {gone:,} roll-ups deleted",
+    ]
     # Two days ago is the end of the record; 50 hours ago is two hours before it.
     assert sql("SELECT count(*) FROM sensor_data") == [(0,)]
     assert sql(query) == [(900, 24), (3_600, 24), (21_600, 4)]
