@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 from dashboard.answers import Context
 from dashboard.board import Board, Job
 from dashboard.uploads import Upload, Uploads
-from pipeline.errors import NothingFoundError, Retryable, SmartSensorError
+from pipeline.errors import NothingFoundError, OtherUnitError, Retryable, SmartSensorError
 from pipeline.etl_pipeline import load_source
 from pipeline.retention import apply_retention
 from pipeline.rig import Rig
@@ -47,6 +47,10 @@ _TRY_AGAIN_S = 5.0
 # How often is looked for files that have been kept for too long.
 _LOOK_EVERY_S = 60.0
 _RETRY_AFTER = {"Retry-After": "10"}
+_OF_ANOTHER_UNIT = (
+    "Load it under another name. Or whoever runs this server can have the values converted: by "
+    "the stored unit in the rig file, and the unit of the file as that of the channel's source."
+)
 
 
 @dataclass
@@ -233,7 +237,7 @@ class Jobs:
                 logger.exception("load %s failed", name)
                 error = SmartSensorError("an error of ours; it is in the server's log")
             logger.warning("load %s: %s", name, error)
-            self._finish(name, status="failed", error=str(error))
+            self._finish(name, status="failed", error=_in_words(error))
             return 0.0
 
     def _wait(self) -> bool:
@@ -326,6 +330,13 @@ def _may_pass(error: Exception) -> bool:
     """Whether a database or a disk is only away: what was accepted is loaded when it is back."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     return full or isinstance(error, Retryable)
+
+
+def _in_words(error: SmartSensorError) -> str:
+    """What is shown of an error, to people who have no command line."""
+    if isinstance(error, OtherUnitError):
+        return f"{error.problem}. {_OF_ANOTHER_UNIT}"
+    return str(error)
 
 
 def _message(job: Job) -> dict[str, Any]:

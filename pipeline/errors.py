@@ -20,6 +20,20 @@ class RigError(SmartSensorError):
     """A rig file cannot be read, contradicts itself, or contradicts what is stored."""
 
 
+class OtherUnitError(RigError):
+    """A channel of a rig is stored in another unit, or as another kind.
+
+    `problem` is the message without advice for the command line.
+    """
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(
+            f"{problem}; load it under another name with --rig NAME, or give its source's unit "
+            "instead"
+        )
+
+
 class SourceError(SmartSensorError):
     """A source of readings cannot be read as a whole (single bad rows are rejects instead)."""
 

@@ -11,7 +11,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from pipeline.database_errors import shown
-from pipeline.errors import DatabaseError, RigError
+from pipeline.errors import DatabaseError, OtherUnitError
 from pipeline.rig import Rig
 from pipeline.stores.base import LoadOutcome, SourceIdentity
 from pipeline.stores.schema import Moment, Schema
@@ -250,7 +250,7 @@ class Ledger:
         self._changes.clear()
 
     def check(self, rig: Rig) -> None:
-        """Raises RigError when a stored channel of the rig has another unit."""
+        """Raises OtherUnitError when a stored channel of the rig has another unit."""
         stored = self._stored(rig)
         if stored is not None:
             _refuse_other_units(rig, Rig.model_validate(json.loads(stored.definition)))
@@ -258,7 +258,7 @@ class Ledger:
     def register(self, rig: Rig) -> None:
         """Keep the rig's definition, if it is another than the one that is kept.
 
-        Raises RigError when a stored channel has another unit.
+        Raises OtherUnitError when a stored channel has another unit.
         """
         rigs = self._schema.rigs
         values: dict[str, str | float | None] = {
@@ -291,8 +291,7 @@ def _refuse_other_units(rig: Rig, stored: Rig) -> None:
     for channel in rig.channels:
         known = stored.channel(channel.name)
         if known and (known.unit, known.kind) != (channel.unit, channel.kind):
-            raise RigError(
+            raise OtherUnitError(
                 f"rig {rig.name!r}: channel {channel.name!r} is stored as {known.kind} in "
-                f"{known.unit!r}, this rig file says {channel.kind} in {channel.unit!r}; "
-                "load it under another name with --rig NAME, or give its source's unit instead"
+                f"{known.unit!r}, the rig file says {channel.kind} in {channel.unit!r}"
             )

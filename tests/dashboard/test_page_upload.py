@@ -144,6 +144,31 @@ def test_for_a_file_that_no_rig_reads_a_rig_file_is_shown(empty: Asked, page: Pa
     assert page.evaluate("navigator.clipboard.readText()").strip() == text.strip()
 
 
+def test_of_another_unit_than_the_stored_one_is_said_what_people_at_a_browser_can_do(
+    tmp_path: Path, page: Page
+) -> None:
+    """It comes to light in the background, when the readings are to be stored."""
+    made.load(tmp_path / "readings.db", made.plain_csv(tmp_path / "plain.csv", 5))
+    rig_file = tmp_path / "rig.toml"
+    rig_file.write_text('name = "rig-1"\n[channels.pressure]\nunit = "bar"\n', encoding="utf-8")
+    row = "timestamp,pressure\n2025-07-20T00:00:00Z,1.5\n"
+    with running_server(tmp_path, rig_file=rig_file) as server:
+        show(page, server)
+        page.evaluate(DROP, ["bar.csv", row])
+        dialog = page.get_by_role("dialog", name="Load bar.csv?")
+        dialog.get_by_role("button", name="Load", exact=True).click()
+        alert = page.get_by_role("dialog", name="bar.csv was not loaded").get_by_role("alert")
+        expect(alert).to_contain_text(
+            "rig 'rig-1': channel 'pressure' is stored as gauge in 'hPa', the rig file says gauge "
+            "in 'bar'. Load it under another name. Or whoever runs this server can"
+        )
+        # Nothing that only means something on the server.
+        for word in ("--rig", "RIG_FILE", ".toml", "/"):
+            expect(alert).not_to_contain_text(word)
+        # What it says first is possible.
+        assert Loader(server).load(row, name="bar.csv", rig="bench-2")["status"] == "complete"
+
+
 @pytest.mark.parametrize(
     ("row", "times"),
     [

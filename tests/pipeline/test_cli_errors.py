@@ -108,7 +108,7 @@ def test_another_unit_under_the_same_rig_is_refused(smart_sensor: Command, write
     smart_sensor("etl", "x.csv")
     finished = smart_sensor("etl", RECORDING, "--rig-file", STATIC_FIRE, "--rig", "rig-1")
     assert in_one_line(finished) == (
-        "rig 'rig-1': channel 'pressure' is stored as gauge in 'hPa', this rig file says gauge in "
+        "rig 'rig-1': channel 'pressure' is stored as gauge in 'hPa', the rig file says gauge in "
         "'bar'; load it under another name with --rig NAME, or give its source's unit instead"
     )
     assert smart_sensor("etl", RECORDING, "--rig-file", STATIC_FIRE).code == 0

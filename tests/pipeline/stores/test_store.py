@@ -240,7 +240,7 @@ def test_the_interval_of_a_new_rig_file_is_taken(load: Load, settings: Settings)
 @pytest.mark.parametrize(
     ("toml", "message"),
     [
-        ('[channels.temperature]\nunit = "K"', "is stored as gauge in 'degC', this rig file says"),
+        ('[channels.temperature]\nunit = "K"', "is stored as gauge in 'degC', the rig file says"),
         ('[channels.temperature]\nunit = "degC"\nkind = "counter"', "stored as gauge in 'degC'"),
     ],
     ids=["unit", "kind"],
