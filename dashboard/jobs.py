@@ -31,6 +31,7 @@ from pipeline.rig import Rig
 from pipeline.sources import open_source
 from pipeline.sources.first_part import FirstPart
 from pipeline.summary import SourceSummary
+from pipeline.words import counted
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +95,8 @@ class Jobs:
                 logger.warning("%s: its note cannot be read (%s); not loaded", upload.name, error)
                 self._uploads.remove(upload)
         if left:
-            logger.info("%d loads that were interrupted go on", len(left))
+            loads = counted(len(left), "interrupted load goes", "interrupted loads go")
+            logger.info("%s on", loads)
         self._thread.start()
 
     def stop(self, within_s: float) -> None:
@@ -105,7 +107,8 @@ class Jobs:
         if self._thread.is_alive():
             self._thread.join(within_s)
         if self._work:
-            logger.info("%d loads go on at the next start", len(self._work))
+            loads = counted(len(self._work), "load goes", "loads go")
+            logger.info("%s on at the next start", loads)
 
     def refuse_full(self) -> None:
         """Raises HTTPException (503) when no more jobs are taken, of all processes together."""
@@ -232,6 +235,8 @@ class Jobs:
                 with self._changed:
                     self._waiting.appendleft(name)
                 self._update(name, status="queued", stage=None, started_at=None, error=str(error))
+                # Were the server stopped while it waits, that would count as one of its ends.
+                self._note(name, work)
                 return _TRY_AGAIN_S
             if not isinstance(error, SmartSensorError):
                 logger.exception("load %s failed", name)

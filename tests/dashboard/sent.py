@@ -3,7 +3,7 @@
 import http.client
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from tests.dashboard import made
-from tests.services.server import Server
+from tests.services.server import Server, settings_for
 
 ENDED = ("complete", "known", "failed")
 # How long a load may take where other tests share the machine.
@@ -100,12 +100,19 @@ def answer_to(connection: http.client.HTTPConnection) -> tuple[int, dict[str, An
 
 
 def left_on_disk(folder: Path) -> list[str]:
-    """Files of uploads, whole or not, below a folder."""
-    return sorted(
-        path.name
-        for path in folder.glob("uploads-*/*/*")
-        if path.suffix in (".part", ".upload", ".json", ".draft")
-    )
+    """Files of uploads, whole or not, beside a database in a folder."""
+    return _left(folder.glob("uploads-*/*/*"))
+
+
+def left_of(database_url: str) -> list[str]:
+    """The same of a database of any kind."""
+    folder = settings_for(Path("x"), database_url=database_url).uploads_folder
+    return _left(folder.glob("*/*"))
+
+
+def _left(paths: Iterable[Path]) -> list[str]:
+    kinds = (".part", ".upload", ".json", ".draft")
+    return sorted(path.name for path in paths if path.suffix in kinds)
 
 
 def until(happened: Callable[[], Any], within_s: float = 20) -> Any:

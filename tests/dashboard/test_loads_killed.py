@@ -13,7 +13,7 @@ from pipeline.db_utils import dispose_engines
 from pipeline.settings import load_settings
 from pipeline.simulate import write_csv
 from pipeline.stores import open_store
-from tests.dashboard.sent import Loader, faulty_text, left_on_disk, until
+from tests.dashboard.sent import Loader, faulty_text, left_of, left_on_disk, until
 from tests.services.server import Server, running_server, settings_for, start_server
 
 if os.name == "nt":
@@ -94,7 +94,7 @@ def test_a_load_that_is_killed_is_rolled_back_and_done_at_the_next_start(
         ]
         assert [rig["total_records"] for rig in loader.get("/api/rigs")["rigs"]] == [ROWS, ROWS]
     assert stored(database_url) == (2 * ROWS, 2)
-    assert left_on_disk(tmp_path) == []
+    assert left_of(database_url) == []
 
 
 @BACKENDS
@@ -113,7 +113,7 @@ def test_a_server_that_is_told_to_stop_ends_the_load_in_order(
     with running_server(tmp_path, database_url=database_url) as again:
         assert Loader(again).ended(job)["status"] in ("complete", "known")
     assert stored(database_url) == (ROWS, 1)
-    assert left_on_disk(tmp_path) == []
+    assert left_of(database_url) == []
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
