@@ -286,7 +286,16 @@ class Jobs:
             source, work.rig, context.settings, context.store, force=work.force, progress=progress
         )
         self._complete(name, found)
-        apply_retention(context.store, context.settings)
+        self._retain()
+
+    def _retain(self) -> None:
+        """Delete what is too old; whatever comes of that, the load before it has ended."""
+        try:
+            apply_retention(self._context.store, self._context.settings)
+        except SmartSensorError as error:
+            logger.warning("RETENTION waits: %s", error)
+        except Exception:
+            logger.exception("RETENTION waits")
 
     def _complete(self, name: str, found: SourceSummary) -> None:
         known = found.status == "already loaded"

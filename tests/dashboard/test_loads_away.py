@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
 from pipeline.db_utils import dispose_engines
+from pipeline.etl_pipeline import run_etl
 from pipeline.stores import open_store
+from tests.dashboard import made
 from tests.dashboard.heard import Message, client_of, next_of
 from tests.dashboard.sent import REJECTED, Loader, faulty_text, left_of, until
 from tests.services.postgres import PostgresServer
@@ -30,6 +33,17 @@ def waiting(loader: Loader, job: str) -> dict[str, Any]:
 
     shown: dict[str, Any] = until(found, within_s=60)
     return shown
+
+
+def count_of(url: str, what: LiteralString) -> int:
+    with psycopg.connect(url) as connection:
+        found = connection.execute(f"SELECT count(*) FROM {what}").fetchone()  # noqa: S608  # names of ours
+    assert found is not None
+    return int(found[0])
+
+
+def waits_for_a_lock(url: str) -> bool:
+    return count_of(url, "pg_locks WHERE NOT granted") > 0
 
 
 @contextmanager
@@ -111,12 +125,6 @@ def test_a_database_that_goes_away_while_a_load_is_stored(tmp_path: Path) -> Non
     assert left_of(url) == []
 
 
-def waits_for_a_lock(url: str) -> bool:
-    with psycopg.connect(url) as connection:
-        found = connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
-    return found is not None and found[0] > 0
-
-
 def impatient(url: str) -> str:
     """Of a server that waits for nobody's lock."""
     return f"{url}?options=-c%20lock_timeout%3D100"
@@ -144,3 +152,28 @@ def test_stops_of_the_server_while_a_load_waits_are_not_held_against_it(
         assert "1 interrupted load goes on" in server.log
     is_sound(postgres_url)
     assert left_of(url) == []
+
+
+def test_a_database_that_goes_away_during_retention(tmp_path: Path) -> None:
+    """By then the load before it has ended, and stays so; and the next one comes."""
+    old = made.plain_csv(tmp_path / "old.csv", 5, datetime(1990, 1, 1, tzinfo=UTC))
+    with PostgresServer() as postgres:
+        url = postgres.fresh_database()
+        options = {"database_url": url, "database_retry_s": 0, "retention": "20y"}
+        with running_server(tmp_path, **options) as server:
+            loader = Loader(server)
+            run_etl([str(old)], settings=settings_for(tmp_path / "x", database_url=url))
+            dispose_engines()
+            with closing(psycopg.connect(url)) as connection:
+                connection.execute("SELECT 1 FROM sensor_data FOR UPDATE")
+                first = loader.load(faulty_text(20), name="20.csv")
+                until(lambda: waits_for_a_lock(url))
+                postgres.stop("immediate")
+            until(lambda: "RETENTION waits" in server.log)
+            postgres.start()
+            second = loader.load(faulty_text(21), name="21.csv")
+            assert [job["status"] for job in (first, second)] == ["complete"] * 2
+            assert loader.get("/api/loads/jobs")["jobs"] == [second, first]
+            # What was too old has gone by now.
+            until(lambda: count_of(url, "sensor_data") == 21)
+        is_sound(url)
