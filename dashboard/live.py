@@ -21,6 +21,7 @@ from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 from dashboard.answers import Context, Filter
 from dashboard.delivery import Client, Message, News
 from dashboard.kept import to_json
+from dashboard.problems import problem, refuse
 from pipeline.errors import NothingFoundError, SmartSensorError
 from pipeline.rig import Rig
 from pipeline.stores.base import Change, Range
@@ -258,8 +259,9 @@ async def data(
     """
     live: Live = socket.app.state.live
     if live.clients >= _MOST_CLIENTS:
-        # Before it is accepted: the browser sees 403.
-        await socket.close(1008)
+        detail = f"{_MOST_CLIENTS:,} clients are listening already; try again later"
+        response = problem(socket, 503, detail, {"Retry-After": "10"})
+        await refuse(response, socket.scope, socket.receive, socket.send)
         return
     await socket.accept()
     client = live.join(socket)
@@ -273,7 +275,8 @@ async def data(
             tasks.cancel_scope.cancel()
     except* SmartSensorError as group:
         logger.warning("/ws/data: %s", group.exceptions[0])
-        await socket.close(1013, "the database is not reachable; try again")
+        with suppress(WebSocketDisconnect, RuntimeError):  # it may have gone meanwhile
+            await socket.close(1013, "the database is not reachable; try again")
     finally:
         live.leave(client)
 

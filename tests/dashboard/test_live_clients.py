@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from dashboard import delivery
+from dashboard import delivery, live
 from dashboard.app import create_app
 from dashboard.delivery import FrameProtocol
 from dashboard.live import Live
+from pipeline.errors import DatabaseUnavailable
 from tests.dashboard import made
 from tests.dashboard.heard import client_of, next_of, small_socket
 from tests.services.server import settings_for, start_server
@@ -82,6 +83,49 @@ def test_a_client_that_goes_without_a_word_leaves_nothing_behind(
         inside.clients(1)
         rude.sendall(say)
     inside.clients(0)
+
+
+def test_more_clients_than_there_is_room_for_are_asked_to_come_later(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_MOST_CLIENTS", 2)
+    with client_of(inside.url) as first:
+        next_of(first, "snapshot")
+        with client_of(inside.url):
+            inside.clients(2)
+            with pytest.raises(InvalidStatus) as refused, client_of(inside.url):
+                pass
+            answer = refused.value.response
+            assert answer.status_code == 503
+            assert int(answer.headers["Retry-After"]) > 0
+            assert b"2 clients" in answer.body
+        inside.clients(1)
+        with client_of(inside.url) as another:
+            next_of(another, "snapshot")
+        # Who was there has missed nothing by that.
+        with made.live_writer(inside.database) as writer:
+            moment = made.START + timedelta(days=1)
+            writer.write(made.live_rows(moment, [50.0]))
+            next_of(first, "change", "refresh")
+
+
+def test_who_goes_before_it_is_told_that_the_database_is_away_is_no_error_of_ours(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A database that is away may take long to be found away."""
+    gone = threading.Event()
+
+    def greeting(*_: object) -> None:
+        gone.wait(10)
+        raise DatabaseUnavailable("away")
+
+    monkeypatch.setattr(inside.live, "greeting", greeting)
+    with client_of(inside.url):
+        inside.clients(1)
+    gone.set()
+    inside.clients(0)
+    time.sleep(0.2)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_a_client_that_does_not_read_delays_nobody_and_is_told(inside: Inside) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from pipeline.db_utils import dispose_engines
 from pipeline.etl_pipeline import run_etl
@@ -17,7 +18,7 @@ from pipeline.settings import Settings, default_rig_file
 from pipeline.stores import open_store
 from pipeline.streaming import LiveWriter
 from tests.dashboard import made
-from tests.dashboard.heard import change_at, client_of, next_of
+from tests.dashboard.heard import SOON_S, change_at, client_of, next_of
 from tests.services.postgres import PostgresServer
 from tests.services.server import Server, running_server, settings_for
 
@@ -99,6 +100,36 @@ def test_what_another_process_writes_is_heard_at_once(
         with store._engine.begin() as connection:  # type: ignore[attr-defined]
             connection.exec_driver_sql("UPDATE sensor_data SET uptime = 2 WHERE uptime = 1")
         next_of(listener, "refresh")
+    dispose_engines()
+
+
+def test_live_clients_are_told_to_try_again_and_those_that_are_there_wait(tmp_path: Path) -> None:
+    with PostgresServer() as postgres:
+        url = postgres.fresh_database()
+        settings = settings_for(tmp_path / "x.db", database_url=url)
+        load_all(settings, tmp_path)
+        with running_server(tmp_path, database_url=url) as server:
+            with client_of(server.socket_url) as there:
+                heard = next_of(there, "snapshot")
+                postgres.stop("immediate")
+                resuming = f"?after={heard['sequence']}&epoch={heard['epoch']}"
+                for query in ("", "?rig=spiky", resuming):
+                    with (
+                        client_of(server.socket_url + query) as client,
+                        pytest.raises(ConnectionClosed) as closed,
+                    ):
+                        client.recv(timeout=SOON_S)
+                    assert closed.value.rcvd
+                    assert closed.value.rcvd.code == 1013
+                    assert closed.value.rcvd.reason == "the database is not reachable; try again"
+                postgres.start()
+                with closing(open_store(settings)) as store:
+                    writer = LiveWriter(store, load_rig(default_rig_file()), "live")
+                    writer.write(made.live_rows(made.START + timedelta(days=30), [50.0]))
+                # Whether as a change or as a refresh: it hears of it.
+                next_of(there, "change", "refresh")
+            with client_of(server.socket_url) as client:
+                assert next_of(client, "snapshot")["total_records"] == 101
     dispose_engines()
 
 
