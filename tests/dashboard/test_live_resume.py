@@ -1,6 +1,7 @@
 """Clients that come back: told what they have missed, or that there is too much of it."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -67,6 +68,43 @@ def test_who_was_away_is_told_what_came_meanwhile(written: Asked, writer: Any) -
         moment = made.START + timedelta(hours=next(HOURS))
         writer.write(made.live_rows(moment, [52.0]))
         assert change_at(client, moment)["sequence"] == heard["sequence"] + 4
+
+
+def test_who_comes_back_again_and_again_is_told_each_change_once(
+    written: Asked, writer: Any
+) -> None:
+    """While somebody writes: what comes during a greeting is in it or after it, not in both."""
+    begin = made.START + timedelta(hours=next(HOURS))
+    stop = threading.Event()
+    heard = first = first_of(written)
+    told: list[int] = []
+    resumed = 0
+
+    def write() -> None:
+        for second in count():
+            writer.write(made.live_rows(begin + timedelta(seconds=second), [54.0]))
+            # Never so many more than the client knows that they would be one refresh.
+            while second - len(told) > 16 or stop.is_set():
+                if stop.wait(0.001):
+                    return
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        for visit in range(40):
+            with client_of(address(written, heard)) as client:
+                snapshot = next_of(client, "snapshot")
+                assert snapshot["resumed"] is True
+                resumed += snapshot["sequence"] - heard["sequence"]
+                # It goes in the middle of what it has missed, at its end, or a little later.
+                messages = [next_of(client, "change", "refresh") for _ in range(1 + visit % 8)]
+            told += [message["sequence"] for message in messages]
+            heard = {"sequence": told[-1], "epoch": snapshot["epoch"]}
+    finally:
+        stop.set()
+        writing.join()
+    assert told == list(range(first["sequence"] + 1, first["sequence"] + 1 + len(told)))
+    assert resumed > 0
 
 
 def test_who_has_missed_nothing_is_told_so(written: Asked, writer: Any) -> None:
