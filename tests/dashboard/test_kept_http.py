@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.rig import configured_rig
 from tests.dashboard import made
 from tests.dashboard.conftest import Asked, asked
+from tests.services.server import settings_for
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +143,25 @@ def test_a_rig_that_comes_is_there_at_once(written: Asked, tmp_path: Path) -> No
     path = made.vibration_csv(tmp_path / "vibration.csv")
     made.load(written.database, path, made.vibration_rig())
     assert written.json("/api/kpis", rig="shaker-7")["total_records"] == 143
+
+
+def test_a_question_is_answered_for_the_rig_as_it_is_now(written: Asked, tmp_path: Path) -> None:
+    """Times without an offset are in its zone, which another rig file may change."""
+    rig = configured_rig(settings_for(written.database)).renamed("moved")
+    # A reading at each full hour, and half an hour later a row without its temperature.
+    rows = [f"2025-07-13T{hour:02}:{rest}:00Z" for hour in range(8, 16) for rest in ("00", "30")]
+    lines = [f"{time},{50 if ':00:00' in time else ''},1000,1" for time in rows]
+    path = tmp_path / "moved.csv"
+    path.write_text("\n".join([made.HEADER, *lines]) + "\n", encoding="utf-8")
+    noon = {"rig": "moved", "start": "2025-07-13T12:00:00", "end": "2025-07-13T13:00:00"}
+    for zone, hour in (("UTC", 12), ("Europe/Berlin", 10), ("UTC", 12)):
+        made.load(written.database, path, rig.model_copy(update={"time_zone": zone}))
+        for _ in range(2):
+            found = written.json("/api/rejects", **noon)
+            assert found["by_reason"] == {"missing_value": 1}
+            assert found["rejects"][0]["timestamp"] == f"2025-07-13T{hour}:30:00Z"
+            kpis = written.json("/api/kpis", **noon)
+            assert kpis["first_timestamp"] == f"2025-07-13T{hour}:00:00Z"
 
 
 def test_a_rig_without_readings_says_so(written: Asked) -> None:
