@@ -14,6 +14,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -106,9 +107,21 @@ class Jobs:
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join(within_s)
+        if self._thread.is_alive():
+            self._leave_running()
         if self._work:
             loads = counted(len(self._work), "load goes", "loads go")
             logger.info("%s on at the next start", loads)
+
+    def _leave_running(self) -> None:
+        """Write down that a load which cannot be interrupted, as it waits for its database say, has
+        not ended the server. Should it have ended by now, a note without its file is nothing."""
+        with self._changed:
+            running = {name: self._work[name] for name in self._work if name not in self._waiting}
+        for name, work in running.items():
+            work.starts -= 1
+            with suppress(OSError):
+                self._note(name, work)
 
     def refuse_full(self) -> None:
         """Raises HTTPException (503) when no more jobs are taken, of all processes together."""

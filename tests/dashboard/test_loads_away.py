@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
+import pytest
 
 from pipeline.db_utils import dispose_engines
 from pipeline.etl_pipeline import run_etl
@@ -42,8 +44,8 @@ def count_of(url: str, what: LiteralString) -> int:
     return int(found[0])
 
 
-def waits_for_a_lock(url: str) -> bool:
-    return count_of(url, "pg_locks WHERE NOT granted") > 0
+def waits_for_a_lock(url: str, more_than: int = 0) -> bool:
+    return count_of(url, "pg_locks WHERE NOT granted") > more_than
 
 
 @contextmanager
@@ -130,21 +132,26 @@ def impatient(url: str) -> str:
     return f"{url}?options=-c%20lock_timeout%3D100"
 
 
+@pytest.mark.parametrize("retry_s", [0, 60], ids=["it waits", "it is tried again"])
 def test_stops_of_the_server_while_a_load_waits_are_not_held_against_it(
-    tmp_path: Path, postgres_url: str
+    tmp_path: Path, postgres_url: str, retry_s: int
 ) -> None:
     """A file that has ended the server three times is given up; these have not."""
-    url = impatient(postgres_url)
-    options = {"database_url": url, "database_retry_s": 0}
+    url = postgres_url if retry_s else impatient(postgres_url)
+    options = {"database_url": url, "database_retry_s": retry_s}
     with running_server(tmp_path, **options):
         pass  # which makes the tables
     with ledger_held(postgres_url):
         job = ""
-        for _ in range(3):
+        for stops in range(3):
             with running_server(tmp_path, **options) as server:
                 loader = Loader(server)
                 job = job or loader.post(faulty_text(), name="run.csv").json()["job"]
-                waiting(loader, job)
+                if retry_s:
+                    # Connections of servers that are no more wait as well.
+                    until(partial(waits_for_a_lock, url, more_than=stops))
+                else:
+                    waiting(loader, job)
             assert "1 load goes on at the next start" in server.log
     with running_server(tmp_path, **options) as server:
         ended = Loader(server).ended(job)
