@@ -10,7 +10,7 @@ import { font, gapsPlugin } from "./chart-plugins.js";
 import { colour } from "./colours.js";
 import { envelope } from "./envelope.js";
 import { decimalsOf, formatNumber } from "./format.js";
-import { extremes, isolated } from "./series.js";
+import { extremes, indicesWithin, isolated } from "./series.js";
 import { timeTicks, valueAxis } from "./ticks.js";
 
 /**
@@ -160,16 +160,18 @@ function valueScale(fitWidth) {
 export function setData(chart, channel, trend, series, fixed) {
   const [line, alone, ...marks] = chart.data.datasets;
   const { min, max } = chart.options.scales.x;
-  const points = series.times.map((x, at) => ({ x, y: series.values[at] }));
-  line.data = points;
+  const point = (/** @type {number} */ at) => ({ x: series.times[at], y: series.values[at] });
+  // With room between the readings each of them shows as a dot; else we draw the line ourselves.
+  const dotted = series.times.length * 12 < (chart.width || 0);
+  line.data = dotted ? series.times.map((_, at) => point(at)) : [];
   line.series = series;
-  line.borderWidth = points.length > 800 ? 1.2 : 1.5;
-  // With room between the readings each of them shows as a dot.
-  line.pointRadius = points.length * 12 < (chart.width || 0) ? 2 : 0;
-  alone.data = isolated(series.values).map((at) => points[at]);
+  line.borderWidth = series.times.length > 800 ? 1.2 : 1.5;
+  line.pointRadius = dotted ? 2 : 0;
+  alone.data = isolated(series.values).map(point);
+  const shown = indicesWithin(series, { start: min, end: max });
   marks.forEach((/** @type {any} */ set, /** @type {number} */ index) => {
     const { level } = MARKS[index];
-    set.data = points.filter(({ x }, at) => series.levels[at] === level && x >= min && x < max);
+    set.data = shown.filter((at) => series.levels[at] === level).map(point);
     set.pointRadius = radiusOf(MARKS[index], set.data.length);
     set.borderWidth = set.pointRadius < 3 ? 0 : 1;
   });

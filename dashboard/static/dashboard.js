@@ -271,12 +271,13 @@ export class Dashboard {
   async loadView() {
     if (!this.rig || !this.extent) return;
     this.loader.forgetFigures();
+    const { shown } = this;
     try {
       const [view] = await Promise.all([
         this.loader.view(
           this.rig.name,
           this.page,
-          this.shown,
+          shown,
           this.base,
           this.screen.rail.redOnly,
           this.extent,
@@ -287,7 +288,8 @@ export class Dashboard {
       status.showProblem(null);
       Object.assign(this, view, { answered: true });
       this.incoming.appended = 0;
-      await this.screen.all(performance.now() < this.slidUntil);
+      const movedOn = shown.start !== this.shown.start || shown.end !== this.shown.end;
+      await this.screen.all(performance.now() < this.slidUntil, movedOn);
       this.#pin();
     } catch (error) {
       this.#fail(error);

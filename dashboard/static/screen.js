@@ -128,10 +128,11 @@ export class Screen {
 
   /**
    * Answers have come. While the window is being moved each part has a frame of its own, so that
-   * none is late.
+   * none is late; where it has moved on meanwhile, figures and lists wait for the next answers.
    * @param {boolean} moving
+   * @param {boolean} movedOn
    */
-  async all(moving = false) {
+  async all(moving = false, movedOn = false) {
     this.run += 1;
     const { run } = this;
     if (!this.#hasReadings()) {
@@ -143,9 +144,9 @@ export class Screen {
     const parts = [
       ...this.#readingsInSteps(),
       () => this.#controls(),
-      () => this.#keyFigures(),
-      () => this.#lists(),
-      () => this.record(),
+      ...(moving && movedOn
+        ? []
+        : [() => this.#keyFigures(), () => this.#lists(), () => this.record()]),
     ];
     for (const part of parts) {
       if (moving) await nextFrame();

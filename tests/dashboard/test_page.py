@@ -24,9 +24,13 @@ SCREENS: dict[str, dict[str, Any]] = {
 }
 SOON_MS = 2_000
 POINTS = """() => Object.fromEntries([...window.smartSensor.charts].map(([name, chart]) =>
-    [name, chart.data.datasets.map(set => set.data.map(point => [point.x, point.y]))]))"""
-NEWEST = """() => Math.max(...window.smartSensor.charts.get("temperature")
-    .data.datasets[0].data.filter(point => point.y !== null).map(point => point.x))"""
+    [name, chart.data.datasets.map(({ series, data }) => series
+        ? series.times.map((time, at) => [time, series.values[at]])
+        : data.map(point => [point.x, point.y]))]))"""
+NEWEST = """() => {
+    const { times, values } = window.smartSensor.charts.get("temperature").data.datasets[0].series;
+    return Math.max(...times.filter((_, at) => values[at] !== null));
+}"""
 
 
 def drawn(page: Page) -> dict[str, list[list[Any]]]:

@@ -22,7 +22,7 @@ SEEN = """() => ({
     charts: [...window.smartSensor.charts]
         .filter(([, {canvas}]) => !canvas.closest(".chart-card").hidden)
         .map(([name, {scales: {x, y}, data}]) =>
-        [name, x.min, x.max, y.min, y.max, data.datasets[0].data.length]),
+        [name, x.min, x.max, y.min, y.max, data.datasets[0].series.times.length]),
     figures: document.getElementById("tiles").innerText.split("Last reading")[0],
 })"""
 
