@@ -25,7 +25,13 @@ from starlette.exceptions import HTTPException
 from dashboard.answers import Context
 from dashboard.board import Board, Job
 from dashboard.uploads import Upload, Uploads
-from pipeline.errors import NothingFoundError, OtherUnitError, Retryable, SmartSensorError
+from pipeline.errors import (
+    DatabaseFullError,
+    NothingFoundError,
+    OtherUnitError,
+    Retryable,
+    SmartSensorError,
+)
 from pipeline.etl_pipeline import load_source
 from pipeline.retention import apply_retention
 from pipeline.rig import Rig
@@ -255,7 +261,7 @@ class Jobs:
                 logger.exception("load %s failed", name)
                 error = SmartSensorError("an error of ours; it is in the server's log")
             logger.warning("load %s: %s", name, error)
-            self._finish(name, status="failed", error=_in_words(error))
+            self._finish(name, status="failed", error=in_words(error))
             return 0.0
 
     def _wait(self) -> bool:
@@ -354,12 +360,12 @@ class _Stopped(BaseException):
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether a database or a disk is only away: what was accepted is loaded when it is back."""
+    """Whether a database is only away, or a disk full: what was accepted is loaded later then."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return full or isinstance(error, Retryable)
+    return full or isinstance(error, (Retryable, DatabaseFullError))
 
 
-def _in_words(error: SmartSensorError) -> str:
+def in_words(error: SmartSensorError) -> str:
     """What is shown of an error, to people who have no command line."""
     if isinstance(error, OtherUnitError):
         return f"{error.problem}. {_OF_ANOTHER_UNIT}"

@@ -19,14 +19,21 @@ from starlette.requests import ClientDisconnect
 
 from dashboard import load_models
 from dashboard.answers import Context, ContextDependency, answered
-from dashboard.jobs import Jobs
+from dashboard.jobs import Jobs, in_words
 from dashboard.kept import to_json
 from dashboard.problems import UnfitFile, documented, problem
 from dashboard.uploads import Upload, Uploads
-from pipeline.errors import FormatError, QueryError, RigError, SourceError, UnfitColumnsError
+from pipeline.errors import (
+    FormatError,
+    OtherUnitError,
+    QueryError,
+    RigError,
+    SourceError,
+    UnfitColumnsError,
+)
 from pipeline.etl_pipeline import identity_of
 from pipeline.preview import preview as preview_of
-from pipeline.rig import Rig
+from pipeline.rig import Rig, refuse_other_units
 from pipeline.sources import Source, open_source
 from pipeline.sources.first_part import FirstPart
 
@@ -197,6 +204,11 @@ def _looked_at(context: Context, file: Upload, rig: Rig, preview: bool) -> dict[
 def _previewed(context: Context, file: Upload, source: Source, rig: Rig) -> dict[str, Any]:
     part = FirstPart(source, _MOST_ROWS)
     store, settings = context.store, context.settings
+    # Which rigs a file names by itself is known only when all of it has been read.
+    if "rig" not in source.columns.positions:
+        for stored in store.rigs(counted=False):
+            if stored.rig.name == rig.name:
+                refuse_other_units(rig, stored.rig)
     found = preview_of(part, rig, settings.outliers, lambda _: None, store.retained_from())
     return {
         **asdict(found),
@@ -251,6 +263,8 @@ def _in_words(look: Callable[[], Found]) -> Found:
         raise UnfitFile(f"{error.problem} {_FOR_WHOEVER_RUNS_IT}", error.proposal) from None
     except FormatError as error:
         raise HTTPException(415, str(error)) from None
+    except OtherUnitError as error:
+        raise HTTPException(422, in_words(error)) from None
     except SourceError as error:
         raise HTTPException(422, str(error)) from None
 

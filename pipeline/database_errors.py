@@ -9,10 +9,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.errors import DatabaseConflict, DatabaseError, DatabaseUnavailable
+from pipeline.errors import (
+    DatabaseConflict,
+    DatabaseError,
+    DatabaseFullError,
+    DatabaseUnavailable,
+)
 
 _LOCKED = "is locked by another program; try again when it has finished"
 SQLITE_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_SQLITE_KINDS: dict[int, type[DatabaseError]] = {
+    **dict.fromkeys(SQLITE_PASSING, DatabaseUnavailable),
+    sqlite3.SQLITE_FULL: DatabaseFullError,
+}
 _SQLITE_PROBLEMS = {
     sqlite3.SQLITE_BUSY: _LOCKED,
     sqlite3.SQLITE_LOCKED: _LOCKED,
@@ -28,6 +37,7 @@ _POSTGRES_KINDS: dict[str, type[DatabaseError]] = {
     "08": DatabaseUnavailable,  # the connection
     "40": DatabaseConflict,  # serialization failure, deadlock
     "23505": DatabaseConflict,  # somebody else has brought the same key at the same time
+    "53100": DatabaseFullError,
     "53300": DatabaseUnavailable,  # too many connections
     "55P03": DatabaseUnavailable,  # a lock was not to be had
     "57P01": DatabaseUnavailable,  # the server is stopped,
@@ -83,7 +93,7 @@ def _of_sqlite(error: BaseException | None, url: sa.URL) -> DatabaseError:
     problem = _SQLITE_PROBLEMS.get(code, str(error))
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
         problem = _not_writable(str(url.database)) or problem
-    kind = DatabaseUnavailable if code in SQLITE_PASSING else DatabaseError
+    kind = _SQLITE_KINDS.get(code, DatabaseError)
     return kind(f"{shown(url)}: {problem}")
 
 

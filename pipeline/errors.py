@@ -62,6 +62,10 @@ class DatabaseError(SmartSensorError):
     """The database refuses, is of an unknown kind, or is damaged."""
 
 
+class DatabaseFullError(DatabaseError):
+    """The disk of the database is full: somebody has to make room before anything is stored."""
+
+
 class DatabaseUnavailable(DatabaseError, Retryable):
     """The database cannot be reached or is locked by somebody else."""
 

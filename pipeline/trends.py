@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import numpy as np
 import polars as pl
+from polars import selectors
 
 from pipeline.kpis import GAP_FACTOR
 from pipeline.rig import KNOWN_CHANNELS, Channel, Rig
@@ -73,17 +75,19 @@ def thinned(
     value in the order in which they came, and an empty entry where buckets are empty.
     """
     channels = {}
+    # All columns in one go: each step of Polars has its price.
+    numbers = buckets.with_columns(selectors.datetime().to_physical())
+    breaks = gaps["start"].to_physical().to_numpy()
     for channel in rig.channels:
-        points = _outermost(buckets, channel.name)
-        breaks = gaps.select(pl.col("start").alias("time"))
-        whole = pl.concat([points, breaks], how="diagonal").sort("time", maintain_order=True)
+        times, values = _outermost(numbers, channel.name, breaks)
+        red = buckets[f"{channel.name}_red"] > 0
         channels[channel.name] = {
             **_named(channel),
-            "timestamps": _text(whole["time"]),
-            "values": whole["value"].to_list(),
+            "timestamps": _text(times),
+            "values": values.to_list(),
             "zscores": None,
             "levels": None,
-            "red_buckets": _text(buckets.filter(pl.col(f"{channel.name}_red") > 0)["bucket"]),
+            "red_buckets": _text(buckets["bucket"].filter(red)),
         }
     return {
         **(_plain(buckets, width_s, rig) if plain else {"timestamps": [], **_known_fields({})}),
@@ -103,15 +107,22 @@ def _plain(buckets: pl.DataFrame, width_s: float, rig: Rig) -> dict[str, Any]:
     return {"timestamps": _text(shared["time"]), **_known_fields(channels)}
 
 
-def _outermost(buckets: pl.DataFrame, name: str) -> pl.DataFrame:
-    """`time` and `value` of the readings that stand for each bucket, in order of time."""
-    found = [
-        buckets.select(
-            pl.col(f"{name}_{field}_at").alias("time"), pl.col(f"{name}_{field}").alias("value")
-        )
-        for field in ("first", "min", "max", "last")
-    ]
-    return pl.concat(found).drop_nulls().unique("time").sort("time")
+def _outermost(buckets: pl.DataFrame, name: str, breaks: Integers) -> tuple[pl.Series, pl.Series]:
+    """Times and values of the readings that stand for each bucket, in order of time; an empty one
+    at each of the breaks. The times of the buckets are microseconds."""
+    if buckets[f"{name}_first_at"].null_count():
+        buckets = buckets.filter(pl.col(f"{name}_first_at").is_not_null())
+    fields = ("first", "min", "max", "last")
+    # Of one reading that is several of them only the first is taken.
+    times, places = np.unique(
+        np.concatenate([buckets[f"{name}_{field}_at"].to_numpy() for field in fields]),
+        return_index=True,
+    )
+    values = np.concatenate([buckets[f"{name}_{field}"].to_numpy() for field in fields])[places]
+    times = np.append(times, breaks)
+    values = np.append(values, np.full(len(breaks), np.nan))
+    order = np.argsort(times, kind="stable")
+    return pl.Series(times[order]).cast(UTC_DATETIME), pl.Series(values[order]).fill_nan(None)
 
 
 def _pairs(buckets: pl.DataFrame, width_s: float, rig: Rig) -> pl.DataFrame:

@@ -11,8 +11,8 @@ import polars as pl
 import sqlalchemy as sa
 
 from pipeline.database_errors import shown
-from pipeline.errors import DatabaseError, OtherUnitError
-from pipeline.rig import Rig
+from pipeline.errors import DatabaseError
+from pipeline.rig import Rig, refuse_other_units
 from pipeline.stores.base import LoadOutcome, SourceIdentity
 from pipeline.stores.schema import Moment, Schema
 from pipeline.stores.sql import columns_of, inserting, wait_for_turn
@@ -253,7 +253,7 @@ class Ledger:
         """Raises OtherUnitError when a stored channel of the rig has another unit."""
         stored = self._stored(rig)
         if stored is not None:
-            _refuse_other_units(rig, Rig.model_validate(json.loads(stored.definition)))
+            refuse_other_units(rig, Rig.model_validate(json.loads(stored.definition)))
 
     def register(self, rig: Rig) -> None:
         """Keep the rig's definition, if it is another than the one that is kept.
@@ -275,7 +275,7 @@ class Ledger:
             # Somebody else may have brought it at the same time.
             stored = self._stored(rig)
             assert stored is not None
-        _refuse_other_units(rig, Rig.model_validate(json.loads(stored.definition)))
+        refuse_other_units(rig, Rig.model_validate(json.loads(stored.definition)))
         if rig.interval_s is not None:
             values["interval_s"] = rig.interval_s
         if any(getattr(stored, name) != value for name, value in values.items()):
@@ -284,14 +284,3 @@ class Ledger:
     def _stored(self, rig: Rig) -> sa.Row[Any] | None:
         rigs = self._schema.rigs
         return self._connection.execute(sa.select(rigs).where(rigs.c.name == rig.name)).first()
-
-
-def _refuse_other_units(rig: Rig, stored: Rig) -> None:
-    """Values of two units must never meet in one column under one rig's name."""
-    for channel in rig.channels:
-        known = stored.channel(channel.name)
-        if known and (known.unit, known.kind) != (channel.unit, channel.kind):
-            raise OtherUnitError(
-                f"rig {rig.name!r}: channel {channel.name!r} is stored as {known.kind} in "
-                f"{known.unit!r}, the rig file says {channel.kind} in {channel.unit!r}"
-            )

@@ -1,5 +1,6 @@
 """Loads whose database is away: what was taken waits, and is done when the database is back."""
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -9,13 +10,17 @@ from typing import Any, LiteralString
 
 import psycopg
 import pytest
+import sqlalchemy as sa
+from psycopg import sql
 
 from pipeline.db_utils import dispose_engines
 from pipeline.etl_pipeline import run_etl
+from pipeline.simulate import write_csv
 from pipeline.stores import open_store
 from tests.dashboard import made
 from tests.dashboard.heard import Message, client_of, next_of
 from tests.dashboard.sent import REJECTED, Loader, faulty_text, left_of, until
+from tests.services.disks import grow, small_disk
 from tests.services.postgres import PostgresServer
 from tests.services.server import running_server, settings_for
 
@@ -184,3 +189,25 @@ def test_a_database_that_goes_away_during_retention(tmp_path: Path) -> None:
             # What was too old has gone by now.
             until(lambda: count_of(url, "sensor_data") == 21)
         is_sound(url)
+
+
+def test_a_load_waits_for_room_on_the_disk_of_its_database(tmp_path: Path) -> None:
+    long = tmp_path / "long.csv"
+    write_csv(long, 100_000)
+    with PostgresServer() as postgres, small_disk(postgres.folder / "small", 6) as disk:
+        url = postgres.fresh_database()
+        with psycopg.connect(postgres.url("postgres", "postgres"), autocommit=True) as admin:
+            subprocess.run(["chown", "nobody", disk], check=False)  # noqa: S607
+            admin.execute(sql.SQL("CREATE TABLESPACE small LOCATION {}").format(str(disk)))
+            admin.execute("GRANT CREATE ON TABLESPACE small TO PUBLIC")
+            name = sql.Identifier(sa.make_url(url).database or "")
+            admin.execute(sql.SQL("ALTER DATABASE {} SET default_tablespace = small").format(name))
+        with running_server(tmp_path, database_url=url) as server:
+            loader = Loader(server)
+            job = loader.post(long.read_bytes(), name="long.csv").json()["job"]
+            assert "disk is full" in waiting(loader, job)["error"]
+            grow(disk, 100)
+            ended = loader.ended(job)
+            assert (ended["status"], ended["accepted"]) == ("complete", 100_000)
+        is_sound(url)
+    assert left_of(url) == []

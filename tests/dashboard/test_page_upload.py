@@ -15,7 +15,7 @@ from tests.dashboard import made
 from tests.dashboard.conftest import Asked, asked, show
 from tests.dashboard.sent import Loader, faulty_text, left_on_disk
 from tests.services.browser import OpenPage, assert_quiet, watch_of
-from tests.services.server import running_server
+from tests.services.server import Server, running_server
 
 SCREENS: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": {"width": 1440, "height": 900}},
@@ -146,29 +146,53 @@ def test_for_a_file_that_no_rig_reads_a_rig_file_is_shown(empty: Asked, page: Pa
     assert page.evaluate("navigator.clipboard.readText()").strip() == text.strip()
 
 
-def test_of_another_unit_than_the_stored_one_is_said_what_people_at_a_browser_can_do(
-    tmp_path: Path, page: Page
-) -> None:
-    """It comes to light in the background, when the readings are to be stored."""
-    made.load(tmp_path / "readings.db", made.plain_csv(tmp_path / "plain.csv", 5))
-    rig_file = tmp_path / "rig.toml"
+OF_ANOTHER_UNIT = (
+    "rig 'rig-1': channel 'pressure' is stored as gauge in 'hPa', the rig file says gauge in "
+    "'bar'. Load it under another name. Or whoever runs this server can"
+)
+
+
+@pytest.fixture(scope="module")
+def in_bar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Its rig file has another unit than what is stored."""
+    folder = tmp_path_factory.mktemp("bar")
+    made.load(folder / "readings.db", made.plain_csv(folder / "plain.csv", 5))
+    rig_file = folder / "rig.toml"
     rig_file.write_text('name = "rig-1"\n[channels.pressure]\nunit = "bar"\n', encoding="utf-8")
+    with running_server(folder, rig_file=rig_file) as server:
+        yield server
+
+
+def test_of_another_unit_than_the_stored_one_is_said_what_people_at_a_browser_can_do(
+    in_bar: Server, page: Page
+) -> None:
+    show(page, in_bar)
     row = "timestamp,pressure\n2025-07-20T00:00:00Z,1.5\n"
-    with running_server(tmp_path, rig_file=rig_file) as server:
-        show(page, server)
-        page.evaluate(DROP, ["bar.csv", row])
-        dialog = page.get_by_role("dialog", name="Load bar.csv?")
-        dialog.get_by_role("button", name="Load", exact=True).click()
-        alert = page.get_by_role("dialog", name="bar.csv was not loaded").get_by_role("alert")
-        expect(alert).to_contain_text(
-            "rig 'rig-1': channel 'pressure' is stored as gauge in 'hPa', the rig file says gauge "
-            "in 'bar'. Load it under another name. Or whoever runs this server can"
-        )
-        # Nothing that only means something on the server.
-        for word in ("--rig", "RIG_FILE", ".toml", "/"):
-            expect(alert).not_to_contain_text(word)
-        # What it says first is possible.
-        assert Loader(server).load(row, name="bar.csv", rig="bench-2")["status"] == "complete"
+    page.evaluate(DROP, ["bar.csv", row])
+    dialog = page.get_by_role("dialog", name="bar.csv cannot be loaded")
+    alert = dialog.get_by_role("alert")
+    expect(alert).to_contain_text(OF_ANOTHER_UNIT)
+    # Nothing that only means something on the server.
+    for word in ("--rig", "RIG_FILE", ".toml", "/"):
+        expect(alert).not_to_contain_text(word)
+    # What it says first is possible.
+    assert Loader(in_bar).load(row, name="bar.csv", rig="bench-2")["status"] == "complete"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "timestamp,pressure\n2025-07-20T00:00:00Z,1.5\n",
+        "timestamp,rig,pressure\n2025-07-20T00:00:00Z,rig-1,1.5\n",
+    ],
+    ids=["of the rig", "that names its rigs"],
+)
+def test_a_file_of_another_unit_that_nobody_previewed_fails_when_it_is_to_be_stored(
+    in_bar: Server, text: str
+) -> None:
+    job = Loader(in_bar).load(text, name="bar.csv")
+    assert job["status"] == "failed"
+    assert OF_ANOTHER_UNIT in job["error"]
 
 
 @pytest.mark.parametrize(

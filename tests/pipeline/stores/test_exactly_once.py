@@ -4,7 +4,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from pipeline.streaming import LiveWriter
 from pipeline.transform import Transformed
 from tests.conftest import Command
 from tests.pipeline.stores.conftest import CLEAN, Load, Sql, account, live
+from tests.services.disks import small_disk
 from tests.services.postgres import PostgresServer
 from tests.services.proxy import CuttingProxy
 
@@ -189,23 +190,6 @@ def test_two_writers_that_hold_each_other_up_both_get_through(
         assert loading.result(30).accepted == 5
     assert sql("SELECT DISTINCT temperature FROM sensor_data") == [(50.0,)]
     account(sql)
-
-
-@contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """A folder on a disk of its own, which is soon full."""
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder],  # noqa: S607
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip("a disk of its own needs the right to mount one")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)  # noqa: S607
 
 
 @SQLITE

@@ -8,7 +8,13 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline import database_errors, db_utils
-from pipeline.errors import DatabaseConflict, DatabaseError, DatabaseUnavailable, Retryable
+from pipeline.errors import (
+    DatabaseConflict,
+    DatabaseError,
+    DatabaseFullError,
+    DatabaseUnavailable,
+    Retryable,
+)
 from pipeline.settings import load_settings
 from pipeline.stores import open_store, postgres, timescale
 from tests.conftest import Command
@@ -172,7 +178,7 @@ def test_a_user_who_may_not_write_is_one_line(
         ("40001", DatabaseConflict, ""),
         ("40P01", DatabaseConflict, ""),
         ("23505", DatabaseConflict, ""),
-        ("53100", DatabaseError, "the server's disk is full; nothing of this load was stored"),
+        ("53100", DatabaseFullError, "the server's disk is full; nothing of this load was stored"),
         ("53300", DatabaseUnavailable, ""),
         ("57014", DatabaseError, "the question took longer than DATABASE_STATEMENT_TIMEOUT_S"),
         ("57P01", DatabaseUnavailable, ""),
@@ -187,7 +193,7 @@ def test_what_the_server_says_is_told_apart_by_its_code(
     url = sa.make_url("postgresql+psycopg://user:p4ss@127.0.0.1/x")
     found = database_errors.translated(error, url)
     assert type(found) is kind
-    assert issubclass(kind, Retryable) == (kind is not DatabaseError)
+    assert issubclass(kind, Retryable) == (kind not in (DatabaseError, DatabaseFullError))
     assert str(found).startswith(f"postgresql://user:***@127.0.0.1/x: {words}")
     assert str(found).endswith(f"({code})")
     assert "\n" not in str(found)

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event
 
 from pipeline import database_errors, db_utils
-from pipeline.errors import DatabaseError, DatabaseUnavailable
+from pipeline.errors import DatabaseError, DatabaseFullError, DatabaseUnavailable
 from pipeline.settings import Settings, load_settings
 from pipeline.stores import open_store
 from tests.pipeline.stores.conftest import CLEAN, Load, Sql
@@ -102,7 +102,11 @@ def test_a_folder_that_cannot_be_made(home: Path) -> None:
     ("code", "kind", "message"),
     [
         (sqlite3.SQLITE_READONLY, DatabaseError, "is read-only; change its permissions"),
-        (sqlite3.SQLITE_FULL, DatabaseError, "the disk is full; nothing of this load was stored"),
+        (
+            sqlite3.SQLITE_FULL,
+            DatabaseFullError,
+            "the disk is full; nothing of this load was stored",
+        ),
         (sqlite3.SQLITE_IOERR_WRITE, DatabaseError, "cannot be read or written; check the disk"),
         (sqlite3.SQLITE_BUSY_SNAPSHOT, DatabaseUnavailable, "is locked by another program"),
         (sqlite3.SQLITE_CANTOPEN, DatabaseError, "cannot be opened; check the path"),
