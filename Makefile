@@ -5,6 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest
 # A test file stays in one process, so that its server or browser starts once.
+# Three processes: tests wait for servers and browsers, and two leave a fifth of two cores idle.
 PARALLEL := -n 3 --dist loadfile
 
 .DEFAULT_GOAL := help

@@ -52,6 +52,8 @@ _TELL_EVERY_S = 0.25
 _ASK_FOR_TURN_S = 0.1
 # A database or a disk that is away may be back after that.
 _TRY_AGAIN_S = 5.0
+# Of a full disk each try takes the rest: others need it meanwhile.
+_LONGEST_PAUSE_S = 60.0
 # How often is looked for files that have been kept for too long.
 _LOOK_EVERY_S = 60.0
 _RETRY_AFTER = {"Retry-After": "10"}
@@ -70,6 +72,10 @@ class _Work:
     force: bool
     created_at: datetime
     starts: int = 0
+    # Whether the last start counts: until it is known that it has not ended the server.
+    is_counted: bool = False
+    # How often it has been tried without success.
+    tries: int = 0
 
 
 class Jobs:
@@ -102,8 +108,7 @@ class Jobs:
                 logger.warning("%s: its note cannot be read (%s); not loaded", upload.name, error)
                 self._uploads.remove(upload)
         if left:
-            loads = counted(len(left), "interrupted load goes", "interrupted loads go")
-            logger.info("%s on", loads)
+            logger.info("%s on", counted(len(left), "load goes", "loads go"))
         self._thread.start()
 
     def stop(self, within_s: float) -> None:
@@ -120,13 +125,20 @@ class Jobs:
             logger.info("%s on at the next start", loads)
 
     def _leave_running(self) -> None:
-        """Write down that a load which cannot be interrupted, as it waits for its database say, has
-        not ended the server. Should it have ended by now, a note without its file is nothing."""
+        """Write down that a load which waits for its database has not ended the server. Should it
+        have ended by now, a note without its file is nothing."""
         with self._changed:
-            running = {name: self._work[name] for name in self._work if name not in self._waiting}
-        for name, work in running.items():
-            work.starts -= 1
-            with suppress(OSError):
+            for name, work in self._work.items():
+                if name not in self._waiting and self._jobs[name].stage == "loading":
+                    with suppress(OSError):
+                        self._has_not_ended_us(name, work)
+
+    def _has_not_ended_us(self, name: str, work: _Work) -> None:
+        """Its start does not count: of several threads that find so the first one says it."""
+        with self._changed:
+            if work.is_counted:
+                work.starts -= 1
+                work.is_counted = False
                 self._note(name, work)
 
     def refuse_full(self) -> None:
@@ -244,19 +256,19 @@ class Jobs:
             self._load(name)
             return 0.0
         except _Stopped:
-            work.starts -= 1
-            self._note(name, work)
+            self._has_not_ended_us(name, work)
             return 0.0
         except Exception as error:
             if _may_pass(error):
                 logger.warning("load %s waits: %s", name, error)
-                work.starts -= 1
                 with self._changed:
                     self._waiting.appendleft(name)
                 self._update(name, status="queued", stage=None, started_at=None, error=str(error))
                 # Were the server stopped while it waits, that would count as one of its ends.
-                self._note(name, work)
-                return _TRY_AGAIN_S
+                self._has_not_ended_us(name, work)
+                work.tries += 1
+                longer = _TRY_AGAIN_S if isinstance(error, Retryable) else _TRY_AGAIN_S * work.tries
+                return min(longer, _LONGEST_PAUSE_S)
             if not isinstance(error, SmartSensorError):
                 logger.exception("load %s failed", name)
                 error = SmartSensorError("an error of ours; it is in the server's log")
@@ -280,8 +292,10 @@ class Jobs:
                 f"{work.upload.name}: the server has ended {work.starts} times while it was "
                 "loaded; it is not tried again"
             )
-        work.starts += 1
-        self._note(name, work)
+        with self._changed:
+            work.starts += 1
+            work.is_counted = True
+            self._note(name, work)
         started_at = datetime.now(UTC)
         self._update(name, status="running", stage="reading", started_at=started_at, error=None)
         context = self._context

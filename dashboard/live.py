@@ -37,6 +37,8 @@ _PAUSE_S = 2.0
 # More readings or changes than this at once: clients fetch what they show instead.
 _MOST_READINGS = 100
 _MOST_CHANGES = 32
+# While changes keep coming it is looked for more of them so many times.
+_MOST_LOOKS = 3
 # A client that was away is told more than that: half a minute of ten changes a second.
 _MOST_MISSED = 300
 _JUST_AFTER = timedelta(microseconds=1)
@@ -181,6 +183,14 @@ class Live:
             self._epoch = _new_epoch()
             return []
         changes = store.changes_after(self._sequence, _MOST_CHANGES + 1)
+        for _ in range(_MOST_LOOKS):
+            now = store.version()
+            if not changes or now == version:
+                break
+            # What has come since the first look may be among them: the next one would find a
+            # commit without a change, and send everybody to read everything anew.
+            version = now
+            changes = store.changes_after(self._sequence, _MOST_CHANGES + 1)
         rigs = self._rigs()
         # Somebody else's write leaves no change; too many are one.
         tellable = changes and len(changes) <= _MOST_CHANGES and _can_be_told(changes, rigs)

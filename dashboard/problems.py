@@ -96,7 +96,7 @@ def problem_of(request: HTTPConnection, error: SmartSensorError) -> Response:
 
 
 async def refuse(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request, or a WebSocket that was not accepted, from a middleware."""
+    """Answer a request, or a WebSocket that was not accepted."""
     if scope["type"] == "websocket" and "websocket.http.response" not in scope["extensions"]:
         # This server can say no more than no.
         await send({"type": "websocket.close", "code": 1008, "reason": ""})

@@ -27,10 +27,13 @@ class OtherUnitError(RigError):
     """
 
     def __init__(self, problem: str) -> None:
+        super().__init__(problem)
         self.problem = problem
-        super().__init__(
-            f"{problem}; load it under another name with --rig NAME, or give its source's unit "
-            "instead"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.problem}; load it under another name with --rig NAME, or give its source's "
+            "unit instead"
         )
 
 

@@ -279,6 +279,7 @@ def _store(
     progress: Progress,
 ) -> int | None:
     """One transaction: readings, rejects, ledger and change. None where it was done before."""
+    progress("loading", 0, outcome.rows_read)  # it may wait for others from here on
     with store.loading(identity, outcome.incoming, again=force) as load:
         if load is not None:
             # Closed in any case: the thread of a try that failed must not go on beside the next.

@@ -348,6 +348,20 @@ def _with_overrides(rig: Rig, overrides: dict[str, dict[str, float]]) -> Rig:
     return _validated(rig.model_dump(), {"channels": channels})
 
 
+def refuse_other_units(rig: Rig, stored: Rig) -> None:
+    """Values of two units must never meet in one column under one rig's name.
+
+    Raises OtherUnitError.
+    """
+    for channel in rig.channels:
+        known = stored.channel(channel.name)
+        if known and (known.unit, known.kind) != (channel.unit, channel.kind):
+            raise OtherUnitError(
+                f"rig {rig.name!r}: channel {channel.name!r} is stored as {known.kind} in "
+                f"{known.unit!r}, the rig file says {channel.kind} in {channel.unit!r}"
+            )
+
+
 def _validated(data: dict[str, Any], changes: dict[str, Any]) -> Rig:
     try:
         return Rig.model_validate({**data, **changes})
@@ -369,17 +383,3 @@ def _explain(error: ValidationError, channel_names: list[str]) -> str:
     shown = first["input"]
     value = f" = {shown!r}" if isinstance(shown, str | int | float | bool) else ""
     return f"{where}{value}: {message}" if where else message
-
-
-def refuse_other_units(rig: Rig, stored: Rig) -> None:
-    """Values of two units must never meet in one column under one rig's name.
-
-    Raises OtherUnitError.
-    """
-    for channel in rig.channels:
-        known = stored.channel(channel.name)
-        if known and (known.unit, known.kind) != (channel.unit, channel.kind):
-            raise OtherUnitError(
-                f"rig {rig.name!r}: channel {channel.name!r} is stored as {known.kind} in "
-                f"{known.unit!r}, the rig file says {channel.kind} in {channel.unit!r}"
-            )

@@ -39,7 +39,8 @@ export class ChartCard {
     this.recorded = null;
     this.tools = new ChartTools(channel.label, wishes);
     this.decimals = { measured: 0, shown: 0, mean: 0 };
-    this.counted = { red: 0, yellow: 0 };
+    /** @type {{red: number, yellow: number} | null} */
+    this.counted = null;
     /** @type {Picture | null} */
     this.picture = null;
     this.about = element("span", { class: "chart-about" });
@@ -228,7 +229,7 @@ export class ChartCard {
   /** Of the red and yellow readings in the window, which have no mark. */
   #unmarked() {
     const { picture, series, counted } = this;
-    if (!picture?.trend.downsampled || !series) return null;
+    if (!picture?.trend.downsampled || !series || !counted) return null;
     const marked = indicesWithin(series, picture.view).filter((at) => series.levels[at] === "red");
     const shown = marked.length ? `${formatNumber(marked.length)} newest` : "none";
     if (marked.length < counted.red) return `${shown} of ${formatNumber(counted.red)} red marked`;

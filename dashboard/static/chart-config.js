@@ -21,6 +21,9 @@ import { timeTicks, valueAxis } from "./ticks.js";
  * @typedef {{series: string}} Look the custom property of the channel's colour
  */
 
+/** Room for half of a clock time at the right edge. */
+const RIGHT_PX = 18;
+
 const MARKS = /** @type {const} */ ([
   { level: "yellow", pointStyle: "triangle", radius: 4.5, colour: "--yellow-mark" },
   { level: "red", pointStyle: "rectRot", radius: 5, colour: "--red" },
@@ -43,7 +46,7 @@ export function chartConfig(channel, fitWidth) {
       parsing: false,
       normalized: true,
       events: [],
-      layout: { padding: { top: 4, right: 10, bottom: 0, left: 0 } },
+      layout: { padding: { top: 4, right: RIGHT_PX, bottom: 0, left: 0 } },
       plugins: {
         legend: { display: false },
         tooltip: { enabled: false },
@@ -117,8 +120,25 @@ function timeAxis() {
       const zone = axis.options.zone ?? "UTC";
       const most = Math.max(2, Math.floor(axis.chart.width / widthOfLabel(axis)));
       axis.ticks = timeTicks({ start: axis.min, end: axis.max }, zone, most);
+      dropCutLabel(axis);
+    },
+    // A label at the edge must not make room for itself: the charts would tremble when panned.
+    /** @param {any} axis */
+    afterFit(axis) {
+      axis.paddingLeft = axis.paddingRight = 0;
     },
   };
+}
+
+/** The last label goes where it would be cut off at the right. @param {any} axis */
+function dropCutLabel({ ticks, min, max, ctx: context, width }) {
+  const last = ticks.at(-1);
+  if (!last || !width) return;
+  context.save();
+  context.font = font(11);
+  const half = context.measureText(last.label).width / 2;
+  context.restore();
+  if (((max - last.value) / (max - min)) * width < half - RIGHT_PX) last.label = "";
 }
 
 /** Room for one label: clocks with seconds need more. @param {any} axis */

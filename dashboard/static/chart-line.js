@@ -33,12 +33,9 @@ export const linePlugin = {
   beforeDatasetDraw(chart, { index }) {
     const set = chart.data.datasets[index];
     if (!isOurs(set)) return;
-    let picture = pictures.get(chart);
-    if (!picture?.shows(chart, set)) {
-      picture = new LinePicture(chart, set);
-      pictures.set(chart, picture);
-    }
-    picture.draw(chart);
+    const picture = pictures.get(chart) ?? new LinePicture();
+    pictures.set(chart, picture);
+    picture.draw(chart, set);
     return false;
   },
 };
@@ -51,37 +48,52 @@ function isOurs({ series, pointRadius }) {
   return series !== undefined && pointRadius === 0;
 }
 
-/** A line as it looks, with what lies a little beyond both ends of the window. */
+/**
+ * The line of one chart as it looks, with what lies a little beyond both ends of the window.
+ *
+ * @typedef {object} Made what it is a picture of
+ * @property {any} series
+ * @property {string} look
+ * @property {{min: number, max: number}} shown the window that it was made for
+ * @property {number} from from here
+ * @property {number} until to here it is complete
+ * @property {number} left its corner, in pixels of the device
+ * @property {number} top
+ */
 class LinePicture {
+  #canvas = document.createElement("canvas");
+  #context = this.#canvas.getContext("2d");
+  /** @type {Made | null} */
+  #made = null;
+
+  constructor() {
+    // What the device has lost, after a sleep say, is not drawn again by itself.
+    this.#canvas.addEventListener("contextrestored", () => {
+      this.#made = null;
+    });
+  }
+
   /**
    * @param {any} chart
    * @param {any} set
    */
-  constructor(chart, set) {
-    const { chartArea: area, currentDevicePixelRatio: ratio, scales } = chart;
-    const { x, y } = scales;
-    const { series } = set;
-    const { times } = series;
-    const room = MARGIN * (x.max - x.min);
-    const range = { min: x.min - room, max: x.max + room };
-    this.look = lookOf(chart, set);
-    this.series = series;
-    this.count = times.length;
-    this.shown = { min: x.min, max: x.max };
-    // Where its readings end it is complete, however far one looks.
-    this.from = range.min <= times[0] ? -Infinity : range.min;
-    this.until = range.max > times[times.length - 1] ? Infinity : range.max;
-    // Its corner in pixels of the device: there it looks as if it were drawn on the chart itself.
-    const beyond = set.borderWidth / 2 + SWELL;
-    const margin = MARGIN * area.width + beyond;
-    this.left = Math.floor((area.left - margin) * ratio);
-    this.top = Math.floor((area.top - beyond) * ratio);
-    this.canvas = document.createElement("canvas");
-    this.canvas.width = Math.ceil((area.right + margin) * ratio) - this.left;
-    this.canvas.height = Math.ceil((area.bottom + beyond) * ratio) - this.top;
-    const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
-    context.setTransform(ratio, 0, 0, ratio, -this.left, -this.top);
-    paint(context, shapes(series, around(series, range), linear(x), linear(y)), set);
+  draw(chart, set) {
+    const { ctx: context, chartArea: area, currentDevicePixelRatio: ratio, scales } = chart;
+    const { min, max } = scales.x;
+    const made = this.#shows(chart, set) ? this.#made : this.#make(chart, set);
+    context.save();
+    context.beginPath();
+    context.rect(area.left - 1, area.top - 1, area.width + 2, area.height + 2);
+    context.clip();
+    if (made) {
+      // By whole pixels, so that it stays sharp.
+      const moved = Math.round(((made.shown.min - min) / (max - min)) * area.width * ratio);
+      context.setTransform(1, 0, 0, 1, 0, 0);
+      context.drawImage(this.#canvas, made.left + moved, made.top);
+    } else {
+      paint(context, scales, set, { min, max });
+    }
+    context.restore();
   }
 
   /**
@@ -89,32 +101,74 @@ class LinePicture {
    * @param {any} chart
    * @param {any} set
    */
-  shows(chart, set) {
-    const { x } = chart.scales;
-    const { min, max } = this.shown;
-    const stretched = Math.abs((x.max - x.min) / (max - min) - 1) * chart.chartArea.width;
+  #shows(chart, set) {
+    if (!this.#made) return false;
+    const { series, look, from, until } = this.#made;
+    const { min, max } = chart.scales.x;
     return (
-      this.series === set.series &&
-      this.count === set.series.times.length &&
-      stretched < STRETCH_PX &&
-      x.min >= this.from &&
-      x.max <= this.until &&
-      this.look === lookOf(chart, set)
+      series === set.series &&
+      this.#isAsLong(chart) &&
+      min >= from &&
+      max <= until &&
+      look === lookOf(chart, set)
     );
   }
 
-  /** @param {any} chart */
-  draw({ ctx: context, chartArea: area, currentDevicePixelRatio: ratio, scales: { x } }) {
-    const { canvas, shown, top } = this;
-    // By whole pixels, so that it stays sharp.
-    const moved = Math.round(((shown.min - x.min) / (x.max - x.min)) * area.width * ratio);
-    context.save();
-    context.beginPath();
-    context.rect(area.left - 1, area.top - 1, area.width + 2, area.height + 2);
-    context.clip();
-    context.setTransform(1, 0, 0, 1, 0, 0);
-    context.drawImage(canvas, this.left + moved, top);
-    context.restore();
+  /** Whether the window is as long as when the picture was made. @param {any} chart */
+  #isAsLong({ chartArea: area, scales: { x } }) {
+    if (!this.#made) return false;
+    const { min, max } = this.#made.shown;
+    return Math.abs((x.max - x.min) / (max - min) - 1) * area.width < STRETCH_PX;
+  }
+
+  /**
+   * @param {any} chart
+   * @param {any} set
+   * @returns {Made | null} null where the browser has no room for it
+   */
+  #make(chart, set) {
+    if (!this.#context) return null;
+    const { chartArea: area, currentDevicePixelRatio: ratio, scales } = chart;
+    const { min, max } = scales.x;
+    const { series } = set;
+    const { times } = series;
+    // Whoever zooms will not see what lies beyond.
+    const share = this.#isAsLong(chart) ? MARGIN : 0;
+    const range = { min: min - share * (max - min), max: max + share * (max - min) };
+    const beyond = set.borderWidth / 2 + SWELL;
+    const margin = MARGIN * area.width + beyond;
+    const left = Math.floor((area.left - margin) * ratio);
+    const top = Math.floor((area.top - beyond) * ratio);
+    const width = Math.ceil((area.right + margin) * ratio) - left;
+    const height = Math.ceil((area.bottom + beyond) * ratio) - top;
+    this.#clear(width, height);
+    this.#context.setTransform(ratio, 0, 0, ratio, -left, -top);
+    paint(this.#context, scales, set, range);
+    this.#made = {
+      series,
+      look: lookOf(chart, set),
+      shown: { min, max },
+      // Where its readings end it is complete, however far one looks.
+      from: range.min <= times[0] ? -Infinity : range.min,
+      until: range.max > times[times.length - 1] ? Infinity : range.max,
+      left,
+      top,
+    };
+    return this.#made;
+  }
+
+  /**
+   * @param {number} width
+   * @param {number} height
+   */
+  #clear(width, height) {
+    if (this.#canvas.width === width && this.#canvas.height === height) {
+      this.#context?.setTransform(1, 0, 0, 1, 0, 0);
+      this.#context?.clearRect(0, 0, width, height);
+    } else {
+      this.#canvas.width = width;
+      this.#canvas.height = height;
+    }
   }
 }
 
@@ -154,10 +208,12 @@ function around({ times }, { min, max }) {
 
 /**
  * @param {CanvasRenderingContext2D} context
- * @param {import("./line-shapes.js").Shapes} shapes
- * @param {{borderColor: string, borderWidth: number}} set
+ * @param {any} scales
+ * @param {any} set
+ * @param {{min: number, max: number}} range
  */
-function paint(context, { bars, lines }, { borderColor, borderWidth: width }) {
+function paint(context, { x, y }, { series, borderColor, borderWidth: width }, range) {
+  const { bars, lines } = shapes(series, around(series, range), linear(x), linear(y));
   const beyond = width / 2;
   context.fillStyle = context.strokeStyle = borderColor;
   context.lineWidth = width;

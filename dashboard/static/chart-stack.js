@@ -160,6 +160,11 @@ export class ChartStack {
       card.showCounts(channels[name]?.alert_count ?? 0, channels[name]?.warning_count ?? 0);
   }
 
+  /** What was counted is of another window. */
+  forgetFigures() {
+    for (const card of this.cards.values()) card.counted = null;
+  }
+
   /** @param {Range} view */
   moveTo(view) {
     if (!this.picture) return;

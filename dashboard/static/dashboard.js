@@ -288,8 +288,7 @@ export class Dashboard {
       status.showProblem(null);
       Object.assign(this, view, { answered: true });
       this.incoming.appended = 0;
-      const movedOn = shown.start !== this.shown.start || shown.end !== this.shown.end;
-      await this.screen.all(performance.now() < this.slidUntil, movedOn);
+      await this.screen.all(performance.now() < this.slidUntil, shown);
       this.#pin();
     } catch (error) {
       this.#fail(error);
@@ -298,14 +297,10 @@ export class Dashboard {
 
   async loadFigures() {
     if (!this.rig || status.currentState() !== "ready") return;
+    const { page, shown, base } = this;
+    const { redOnly } = this.screen.rail;
     try {
-      const answer = await this.loader.figures(
-        this.rig.name,
-        this.page,
-        this.shown,
-        this.base,
-        this.screen.rail.redOnly,
-      );
+      const answer = await this.loader.figures(this.rig.name, page, shown, base, redOnly);
       if (answer === null || answer.kpis === null) return;
       Object.assign(this, answer);
       this.screen.figures();

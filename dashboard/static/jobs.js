@@ -31,6 +31,8 @@ export function isUnderWay(job) {
 /** @param {Job} job */
 export function progressText(job) {
   if (job.status === "queued") {
+    if (job.error)
+      return `Waiting, and tried again by itself, also when this is closed. ${job.error}`;
     return job.position > 1
       ? `Waiting for ${formatCount(job.position - 1, "other load")}. It goes on when this is closed.`
       : "Waiting for its turn. It goes on when this is closed.";

@@ -130,12 +130,16 @@ export class Screen {
    * Answers have come. While the window is being moved each part has a frame of its own, so that
    * none is late; where it has moved on meanwhile, figures and lists wait for the next answers.
    * @param {boolean} moving
-   * @param {boolean} movedOn
+   * @param {Range} asked the window that they are of
    */
-  async all(moving = false, movedOn = false) {
+  async all(moving = false, asked = this.dashboard.shown) {
     this.run += 1;
     const { run } = this;
+    const { shown } = this.dashboard;
+    const movedOn = moving && (asked.start !== shown.start || asked.end !== shown.end);
+    if (movedOn) this.charts.forgetFigures();
     if (!this.#hasReadings()) {
+      if (movedOn) return;
       this.window();
       this.#nothing();
       return;
@@ -144,9 +148,7 @@ export class Screen {
     const parts = [
       ...this.#readingsInSteps(),
       () => this.#controls(),
-      ...(moving && movedOn
-        ? []
-        : [() => this.#keyFigures(), () => this.#lists(), () => this.record()]),
+      ...(movedOn ? [] : [() => this.#keyFigures(), () => this.#lists(), () => this.record()]),
     ];
     for (const part of parts) {
       if (moving) await nextFrame();

@@ -225,7 +225,9 @@ def _newest_red(readings: Parts, rig: Rig) -> pl.DataFrame:
     columns = {name: values[order] for name, values in found.items()}
     columns["channel"] = np.array(names, object)[order]
     frame = pl.DataFrame(columns, schema={**RED, "timestamp": pl.Int64()})
-    return frame.with_columns(utc_times(pl.col("timestamp")), pl.col("zscore").fill_nan(None))
+    return frame.with_columns(
+        utc_times(pl.col("timestamp")), pl.col("value", "zscore").fill_nan(None)
+    )
 
 
 def _at_levels(

@@ -111,6 +111,41 @@ def test_a_change_that_comes_during_a_refresh_is_told_by_itself(
     assert [message["type"] for message in news_of(live)] == ["change"]
 
 
+def test_a_change_that_comes_while_others_are_read_is_told_once(
+    told: Told, live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = told.changes_after
+    more = iter([1, 1])
+
+    def first_committed(sequence: int, limit: int) -> list[Change]:
+        for _ in range(next(more, 0)):
+            told.commit()
+        return looked(sequence, limit)
+
+    told.commit()
+    monkeypatch.setattr(told, "changes_after", first_committed)
+    assert [message["sequence"] for message in news_of(live)] == [1, 2, 3]
+    assert news_of(live) == []
+
+
+def test_changes_that_never_stop_are_told_all_the_same(
+    told: Told, live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = told.changes_after
+
+    def then_committed(sequence: int, limit: int) -> list[Change]:
+        found = looked(sequence, limit)
+        told.commit()
+        return found
+
+    told.commit()
+    with monkeypatch.context() as patched:
+        patched.setattr(told, "changes_after", then_committed)
+        heard = [message["sequence"] for message in news_of(live)]
+    heard += [message["sequence"] for message in news_of(live)]
+    assert heard == list(range(1, len(told.changes) + 1))
+
+
 def test_many_changes_at_once_are_one_refresh(told: Told, live: Live) -> None:
     for _ in range(32):
         told.commit()

@@ -161,7 +161,7 @@ def test_stops_of_the_server_while_a_load_waits_are_not_held_against_it(
     with running_server(tmp_path, **options) as server:
         ended = Loader(server).ended(job)
         assert (ended["status"], ended["error"]) == ("complete", None)
-        assert "1 interrupted load goes on" in server.log
+        assert "1 load goes on" in server.log
     is_sound(postgres_url)
     assert left_of(url) == []
 

@@ -155,7 +155,9 @@ def test_every_error_of_ours_is_one_line(
             raise kind(f"{kind.__name__} is what happened")
 
         monkeypatch.setattr("pipeline.etl_pipeline.run_etl", fail)
-        assert in_one_line(smart_sensor("etl")) == f"{kind.__name__} is what happened"
+        # Some go on with advice.
+        line = in_one_line(smart_sensor("etl"))
+        assert line.startswith(f"{kind.__name__} is what happened")
 
 
 @pytest.mark.parametrize("rows", ["5", None])
