@@ -32,11 +32,13 @@ export function isUnderWay(job) {
 export function progressText(job) {
   if (job.status === "queued") {
     if (job.error)
-      return `Waiting, and tried again by itself, also when this is closed. ${job.error}`;
+      return `Waiting; it is tried again by itself, also when this is closed. The last try said: ${job.error}`;
     return job.position > 1
       ? `Waiting for ${formatCount(job.position - 1, "other load")}. It goes on when this is closed.`
       : "Waiting for its turn. It goes on when this is closed.";
   }
+  if (job.stage === "loading" && job.accepted === 0)
+    return `To be stored: ${formatCount(job.rows_read, "row")}; while another program uses the database this waits for it. It goes on when this is closed.`;
   return job.stage === "loading"
     ? `Storing: ${formatNumber(job.accepted)} of ${formatCount(job.rows_read, "row")}. It goes on when this is closed.`
     : `Reading: ${formatCount(job.rows_read, "row")}, ${formatSize(job.bytes_read)} of ${formatSize(job.size_bytes)}. It goes on when this is closed.`;

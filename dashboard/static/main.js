@@ -7,6 +7,7 @@ import { byId } from "./dom.js";
 import { Keyboard } from "./keyboard.js";
 import { LiveFeed } from "./live.js";
 import { themeSwitch } from "./preferences.js";
+import { contains, fitted } from "./range.js";
 import { UploadDialog } from "./upload.js";
 
 const settings = document.body.dataset;
@@ -95,6 +96,9 @@ async function showLoaded(rig, range) {
   await dashboard.refresh();
   dashboard.chooseRig(rig);
   if (dashboard.rig?.name !== rig) return;
-  if (range) dashboard.show(range);
+  const { extent } = dashboard;
+  // As short as links have it a range may lack its last reading.
+  if (range && extent && contains(fitted(range, extent), range)) dashboard.show(range);
+  else if (range) dashboard.choose({ base: { kind: "span", ...range }, zoom: null });
   else dashboard.choose({ base: { kind: "all" }, zoom: null });
 }

@@ -146,7 +146,7 @@ export class Screen {
     }
     status.setState(moving ? "ready" : "loading");
     const parts = [
-      ...this.#readingsInSteps(),
+      ...this.#readingsInSteps(movedOn),
       () => this.#controls(),
       ...(movedOn ? [] : [() => this.#keyFigures(), () => this.#lists(), () => this.record()]),
     ];
@@ -164,14 +164,16 @@ export class Screen {
     for (const step of this.#readingsInSteps()) step();
   }
 
-  #readingsInSteps() {
+  /** @param {boolean} movedOn sparklines go with the figures beside them */
+  #readingsInSteps(movedOn = false) {
     const { trend, record, shown, zone } = this.dashboard;
     if (!trend) return [];
     const picture = { trend: { ...trend, gaps: this.#gaps() }, view: shown, zone };
     if (!record) this.charts.learn(trend);
     this.drawn += 1;
     const { drawn } = this;
-    const steps = [...this.charts.steps(picture), () => this.tiles.showTrend(picture)];
+    const steps = this.charts.steps(picture);
+    if (!movedOn) steps.push(() => this.tiles.showTrend(picture));
     return steps.map((step) => () => {
       if (drawn === this.drawn) step();
     });

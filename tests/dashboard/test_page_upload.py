@@ -324,6 +324,20 @@ def test_a_new_rig_is_named_in_the_dialog(empty: Asked, page: Page) -> None:
     assert_quiet(page)
 
 
+def test_what_a_file_has_brought_is_shown_to_its_last_reading(
+    empty: Asked, page: Page, tmp_path: Path
+) -> None:
+    file = made.plain_csv(tmp_path / "long.csv", 500, step_s=10)
+    show(page, empty, state="empty")
+    page.evaluate(DROP, ["long.csv", file.read_text()])
+    dialog = page.get_by_role("dialog", name="Load long.csv?")
+    dialog.get_by_role("button", name="Load", exact=True).click()
+    done = page.get_by_role("dialog", name="long.csv is loaded")
+    done.get_by_role("button", name="Show these readings").click()
+    expect(page.locator("#tiles")).to_contain_text("all 500 rows accepted")
+    assert_quiet(page)
+
+
 def test_a_file_that_names_its_rigs_is_not_asked_for_one(empty: Asked, page: Page) -> None:
     show(page, empty, state="empty")
     row = "2025-07-13T00:00:00Z,50,1000,1"
