@@ -30,18 +30,23 @@ export function isUnderWay(job) {
 
 /** @param {Job} job */
 export function progressText(job) {
-  if (job.status === "queued") {
-    if (job.error)
-      return `Waiting; it is tried again by itself, also when this is closed. The last try said: ${job.error}`;
+  if (job.status === "queued" && job.error)
+    return `Waiting; it is tried again by itself, also when this is closed. The last try said: ${job.error}`;
+  return `${stepText(job)} It goes on when this is closed.`;
+}
+
+/** @param {Job} job */
+function stepText(job) {
+  if (job.status === "queued")
     return job.position > 1
-      ? `Waiting for ${formatCount(job.position - 1, "other load")}. It goes on when this is closed.`
-      : "Waiting for its turn. It goes on when this is closed.";
-  }
-  if (job.stage === "loading" && job.accepted === 0)
-    return `To be stored: ${formatCount(job.rows_read, "row")}; while another program uses the database this waits for it. It goes on when this is closed.`;
-  return job.stage === "loading"
-    ? `Storing: ${formatNumber(job.accepted)} of ${formatCount(job.rows_read, "row")}. It goes on when this is closed.`
-    : `Reading: ${formatCount(job.rows_read, "row")}, ${formatSize(job.bytes_read)} of ${formatSize(job.size_bytes)}. It goes on when this is closed.`;
+      ? `Waiting for ${formatCount(job.position - 1, "other load")}.`
+      : "Waiting for its turn.";
+  const rows = formatCount(job.rows_read, "row");
+  if (job.stage !== "loading")
+    return `Reading: ${rows}, ${formatSize(job.bytes_read)} of ${formatSize(job.size_bytes)}.`;
+  return job.accepted === 0
+    ? `To be stored: ${rows}; while another program uses the database this waits for it.`
+    : `Storing: ${formatNumber(job.accepted)} of ${rows}.`;
 }
 
 /** @param {Job} job */

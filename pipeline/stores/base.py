@@ -1,9 +1,11 @@
 """What every backend can do, and the values that go in and out. Callers never ask which it is."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
@@ -48,6 +50,12 @@ class StoredRig:
     total_records: int | None
     first_timestamp: datetime | None
     last_timestamp: datetime | None
+
+
+@lru_cache(maxsize=64)
+def rig_of(definition: str) -> Rig:
+    """A rig as it is stored. Every question needs its rig, and rigs seldom change."""
+    return Rig.model_validate(json.loads(definition))
 
 
 @dataclass(frozen=True)

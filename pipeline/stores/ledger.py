@@ -1,6 +1,5 @@
 """The ledger, the changes and the rigs: the records that go into a writer's transaction."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,7 +12,7 @@ import sqlalchemy as sa
 from pipeline.database_errors import shown
 from pipeline.errors import DatabaseError
 from pipeline.rig import Rig, refuse_other_units
-from pipeline.stores.base import LoadOutcome, SourceIdentity
+from pipeline.stores.base import LoadOutcome, SourceIdentity, rig_of
 from pipeline.stores.schema import Moment, Schema
 from pipeline.stores.sql import columns_of, inserting, wait_for_turn
 
@@ -253,7 +252,7 @@ class Ledger:
         """Raises OtherUnitError when a stored channel of the rig has another unit."""
         stored = self._stored(rig)
         if stored is not None:
-            refuse_other_units(rig, Rig.model_validate(json.loads(stored.definition)))
+            refuse_other_units(rig, rig_of(stored.definition))
 
     def register(self, rig: Rig) -> None:
         """Keep the rig's definition, if it is another than the one that is kept.
@@ -275,7 +274,7 @@ class Ledger:
             # Somebody else may have brought it at the same time.
             stored = self._stored(rig)
             assert stored is not None
-        refuse_other_units(rig, Rig.model_validate(json.loads(stored.definition)))
+        refuse_other_units(rig, rig_of(stored.definition))
         if rig.interval_s is not None:
             values["interval_s"] = rig.interval_s
         if any(getattr(stored, name) != value for name, value in values.items()):

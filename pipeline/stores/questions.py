@@ -1,10 +1,8 @@
 """The questions of the API in SQL: figures are computed by the database, with bound values."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -26,6 +24,7 @@ from pipeline.stores.base import (
     SourceIdentity,
     StoredRig,
     Trend,
+    rig_of,
 )
 from pipeline.stores.figures import Figures, alerts_query
 from pipeline.stores.inside_buckets import ALERTS, InsideBuckets
@@ -260,7 +259,7 @@ class Questions:
         row = connection.execute(query).first()
         if row is None:
             return None
-        rig = _rig_of(row.definition)
+        rig = rig_of(row.definition)
         return rig, row.interval_s, parsed(row.rollups)
 
     def _stored_rig(
@@ -270,7 +269,7 @@ class Questions:
         if counted:
             extent = extent_of(connection, self._schema, Range(row.name), state)
         return StoredRig(
-            _rig_of(row.definition),
+            rig_of(row.definition),
             row.interval_s,
             (extent.records if extent else 0) if counted else None,
             extent.first_timestamp if extent else None,
@@ -294,9 +293,3 @@ class Questions:
         newest = sa.select(last_time).where(*mine).order_by(time.desc()).limit(1)
         last = connection.scalar(newest)
         return None if first is None or last is None else Extent(0, first, last)
-
-
-@lru_cache(maxsize=64)
-def _rig_of(definition: str) -> Rig:
-    """A rig as it is stored. Every question needs its rig, and rigs seldom change."""
-    return Rig.model_validate(json.loads(definition))

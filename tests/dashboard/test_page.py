@@ -24,7 +24,7 @@ SCREENS: dict[str, dict[str, Any]] = {
 }
 SOON_MS = 2_000
 POINTS = """() => Object.fromEntries([...window.smartSensor.charts].map(([name, chart]) =>
-    [name, chart.data.datasets.map(({ series, data }) => series
+    [name, chart.data.datasets.map(({ series, data, pointRadius }) => series && !pointRadius
         ? series.times.map((time, at) => [time, series.values[at]])
         : data.map(point => [point.x, point.y]))]))"""
 NEWEST = """() => {

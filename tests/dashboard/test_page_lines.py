@@ -1,17 +1,12 @@
 """The lines of charts, pixel by pixel: a picture of a line is shown moved, and never an old one."""
 
-import re
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
-import pytest
 from playwright.sync_api import Error, Page, Route
 
-from tests.dashboard import made
 from tests.dashboard.conftest import Asked, show
 from tests.services.browser import OpenPage, assert_quiet
-from tests.services.server import running_server
 
 HOUR = "?rig=spiky&start=2025-07-13T01:00:00Z&end=2025-07-13T02:00:00Z"
 DRAGGED_PX = 120
@@ -129,15 +124,3 @@ def test_another_theme_or_scale_draws_the_lines_anew(house: Asked, open_page: Op
     assert len(heights(page)) < len(light)
     assert sum(count > 0 for count in heights(page)) > 0.9 * len(heights(page))
     assert_quiet(page)
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_a_report_has_one_page(tmp_path: Path, open_page: OpenPage, width: int) -> None:
-    """However many alerts there are."""
-    made.load(tmp_path / "readings.db", made.hot_csv(tmp_path / "hot.csv"))
-    with running_server(tmp_path) as server:
-        page = show(open_page(viewport={"width": width, "height": 900}), server)
-        page.wait_for_load_state("networkidle")
-        assert page.locator("#panel-alerts li").count() > 50
-        document = page.pdf(prefer_css_page_size=True)
-        assert len(re.findall(rb"/Type\s*/Page\b", document)) == 1

@@ -78,9 +78,7 @@ def test_a_file_is_looked_at_loaded_and_shown(
     done.get_by_role("button", name="Show these readings").click()
     expect(done).to_be_hidden()
     expect(page).to_have_url(re.compile("start=2025-07-13T00:00:00Z&end=2025-07-13T00:19:01Z"))
-    shown = (
-        "() => window.smartSensor.charts.get('temperature').data.datasets[0].series.times.length"
-    )
+    shown = "() => window.smartSensor.charts.get('temperature').data.datasets[0].data.length"
     page.wait_for_function(f"({shown})() === 20")
     assert empty.json("/api/kpis")["total_records"] == 20
     assert_quiet(page)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.data_utils import load_sensor_data
-from pipeline.errors import SmartSensorError
+from pipeline.errors import OtherUnitError, SmartSensorError
 from tests.conftest import DATA, ROOT, Command, Finished
 
 HEADER = "timestamp,temperature,pressure,uptime"
@@ -146,6 +146,10 @@ def test_an_interruption_says_that_nothing_is_stored(
 def test_every_error_of_ours_is_one_line(
     smart_sensor: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    advice = {
+        OtherUnitError: "; load it under another name with --rig NAME, or give its source's unit "
+        "instead"
+    }
     kinds = [SmartSensorError]
     for kind in kinds:
         kinds.extend(kind.__subclasses__())
@@ -155,9 +159,8 @@ def test_every_error_of_ours_is_one_line(
             raise kind(f"{kind.__name__} is what happened")
 
         monkeypatch.setattr("pipeline.etl_pipeline.run_etl", fail)
-        # Some go on with advice.
         line = in_one_line(smart_sensor("etl"))
-        assert line.startswith(f"{kind.__name__} is what happened")
+        assert line == f"{kind.__name__} is what happened{advice.get(kind, '')}"
 
 
 @pytest.mark.parametrize("rows", ["5", None])
