@@ -147,9 +147,8 @@ class Answers:
         return answer
 
     def can_renew(self, question: Any) -> bool:
-        """Whether there was an answer to the question, and is none now: not where a server has to
-        be asked whether it is still right."""
-        return question in self._builds and self._version_at_once() is not None
+        """Whether there has been an answer to the question, so that it is known how to build it."""
+        return question in self._builds
 
     def renew(self, question: Any) -> Answer | None:
         """The answer, built if need be as it was last; None where nobody knows how, or it fails:
@@ -162,18 +161,25 @@ class Answers:
             self._builds.pop(question, None)
             return None
 
-    def at_once(self, question: Any) -> Answer | None:
-        """The answer, where that it is still right is known without asking a server."""
-        version = self._version_at_once()
-        kept = None if version is None else self._find(question, version)
+    def find(self, question: Any, version: int) -> Answer | None:
+        """The answer that is kept, where it is of this version of the data."""
+        kept = self._find(question, version)
         self.hits += kept is not None
         return kept
 
-    def _version_at_once(self) -> int | None:
+    def version_at_once(self) -> int | None:
+        """The version of the data, where it is known without asking a server."""
         try:
             return self._store.version_at_once()
         except SmartSensorError:
             return None  # whoever asks the database says what is the matter
+
+    def version(self) -> int | None:
+        """The version of the data; None where nobody can say it."""
+        try:
+            return self._store.version()
+        except SmartSensorError:
+            return None
 
     def _find(self, question: Any, version: int) -> Answer | None:
         with self._lock:

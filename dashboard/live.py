@@ -30,7 +30,7 @@ from pipeline.stores.watch import is_other_file
 logger = logging.getLogger(__name__)
 router = APIRouter()
 
-# How often is looked for changes: where it can be seen at once, and where a server is asked.
+# How often is looked for changes: where they are seen or heard of, and where a server is asked.
 LOOK_INTERVAL_S = 0.05
 ASK_INTERVAL_S = 0.2
 _PAUSE_S = 2.0
@@ -102,7 +102,7 @@ class Live:
             interval = ASK_INTERVAL_S
             try:
                 seen = self._context.store.version_at_once()
-                if seen is not None:
+                if self._context.store.hears:
                     interval = LOOK_INTERVAL_S
                 if seen is None or seen != self._version:
                     news = News(await run_sync(self._news, limiter=self._thread))

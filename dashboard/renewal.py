@@ -3,14 +3,17 @@
 import asyncio
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
+import anyio
 from anyio.to_thread import run_sync
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.kept import Answer, Answers, question_of
+
+Result = TypeVar("Result")
 
 _MOST_QUESTIONS = 1_000
 # An answer rests so many times as long as it took the processor to build, before it is built again:
@@ -28,13 +31,11 @@ class KeptAnswers:
 
     def __init__(self, app: ASGIApp, answers: Answers) -> None:
         self._app = app
-        self._answers = answers
         self._renewals = Renewals(answers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "GET":
-            question = question_of(scope)
-            answer = self._answers.at_once(question) or await self._renewals.get(question)
+            answer = await self._renewals.get(question_of(scope))
             if answer is not None:
                 scope["kept"] = True
                 await answer.response(Headers(scope=scope))(scope, receive, send)
@@ -42,13 +43,45 @@ class KeptAnswers:
         await self._app(scope, receive, send)
 
 
-@dataclass
-class _Asked:
-    """A question that has been asked before; `waiting` is for the next answer."""
+class Turns(Generic[Result]):
+    """Runs something in a thread, one time after another; between them it rests.
 
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    waiting: asyncio.Task[Answer | None] | None = None
-    rest_until: float = 0.0
+    All who ask before a run has begun share what it gives.
+    """
+
+    def __init__(self, run: Callable[[], Result], limiter: anyio.CapacityLimiter | None) -> None:
+        self._run = run
+        self._limiter = limiter
+        self._turn = asyncio.Lock()
+        self._next: asyncio.Task[Result] | None = None
+        self._rest_until = 0.0
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for the next run already."""
+        return self._next is not None
+
+    async def next(self) -> Result:
+        """What a run gives that is begun from now on."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._in_turn())
+        # Whoever goes away does not take it from the others.
+        return await asyncio.shield(self._next)
+
+    async def _in_turn(self) -> Result:
+        async with self._turn:
+            await asyncio.sleep(self._rest_until - time.monotonic())
+            # Data may change from here on: who asks now waits for the next run.
+            self._next = None
+            result, processor_s = await run_sync(self._timed, limiter=self._limiter)
+            self._rest_until = time.monotonic() + min(_REST * processor_s, _LONGEST_REST_S)
+            return result
+
+    def _timed(self) -> tuple[Result, float]:
+        """What it gives, and what it took of this thread's processor."""
+        begun = time.thread_time()
+        result = self._run()
+        return result, time.thread_time() - begun
 
 
 class Renewals:
@@ -56,36 +89,32 @@ class Renewals:
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
-        self._asked: OrderedDict[Any, _Asked] = OrderedDict()
+        self._asked: OrderedDict[Any, Turns[Answer | None]] = OrderedDict()
+        # It does not wait for a thread that builds answers.
+        self._version = Turns(answers.version, anyio.CapacityLimiter(1))
 
     async def get(self, question: Any) -> Answer | None:
-        """An answer that is begun from now on; None where the route has to be asked: it knows the
-        question, or says why there is no answer."""
-        if not self._answers.can_renew(question):
+        """The answer that is kept and still right, or else one that is begun from now on; None
+        where the route has to be asked: it knows the question, or says why there is no answer."""
+        version = self._answers.version_at_once()
+        if version is None and self._answers.can_renew(question):
+            version = await self._version.next()
+        if version is None:
             return None
-        asked = self._asked.setdefault(question, _Asked())
+        answer = self._answers.find(question, version)
+        if answer is not None or not self._answers.can_renew(question):
+            return answer
+        return await self._renewed(question)
+
+    async def _renewed(self, question: Any) -> Answer | None:
+        turns = self._asked.get(question)
+        if turns is None:
+            turns = Turns(lambda: self._answers.renew(question), None)
+            self._asked[question] = turns
+            if len(self._asked) > _MOST_QUESTIONS:
+                self._asked.popitem(last=False)
         self._asked.move_to_end(question)
-        if len(self._asked) > _MOST_QUESTIONS:
-            self._asked.popitem(last=False)
-        shared = asked.waiting is not None
-        if asked.waiting is None:
-            asked.waiting = asyncio.create_task(self._renewed(asked, question))
-        # Whoever goes away does not take the answer from the others.
-        answer = await asyncio.shield(asked.waiting)
+        shared = turns.is_awaited
+        answer = await turns.next()
         self._answers.hits += shared and answer is not None
         return answer
-
-    async def _renewed(self, asked: _Asked, question: Any) -> Answer | None:
-        async with asked.turn:
-            await asyncio.sleep(asked.rest_until - time.monotonic())
-            # Data may change from here on: who asks now waits for the next one.
-            asked.waiting = None
-            answer, processor_s = await run_sync(self._built, question)
-            asked.rest_until = time.monotonic() + min(_REST * processor_s, _LONGEST_REST_S)
-            return answer
-
-    def _built(self, question: Any) -> tuple[Answer | None, float]:
-        """The answer, and what it took of this thread's processor."""
-        begun = time.thread_time()
-        answer = self._answers.renew(question)
-        return answer, time.thread_time() - begun

@@ -356,6 +356,10 @@ class Store(Protocol):
     def version_at_once(self) -> int | None:
         """The same where it is known without waiting for a server, else None."""
 
+    @property
+    def hears(self) -> bool:
+        """Whether `version_at_once` tells of each change: it is None for a moment after it only."""
+
 
 def span(readings: pl.DataFrame) -> tuple[datetime, datetime, int]:
     """First and last time of a frame, and its number of readings."""

@@ -64,6 +64,10 @@ class PostgresStore(Questions, PostgresUpkeep, TokenTable):
         then = self._version_then
         return then[1] if then and then[0] == self._heard() else None
 
+    @property
+    def hears(self) -> bool:
+        return self._heard() is not None
+
     def version(self) -> int:
         heard = self._heard()  # before: what comes meanwhile is asked for again
         version = self._asked_version()

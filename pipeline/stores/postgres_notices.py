@@ -89,8 +89,7 @@ class Notices:
         self._counts += 1
         self._listening = not self._closed.is_set()
         while not self._closed.is_set():
-            for _ in connection.notifies(timeout=_SILENCE_S, stop_after=1):
-                pass
-            connection.execute("SELECT 1")
-            # Last: a notice that came meanwhile may have been read with the answer.
+            notices = list(connection.notifies(timeout=_SILENCE_S, stop_after=1))
+            if not notices:
+                connection.execute("SELECT 1")
             self._counts += 1

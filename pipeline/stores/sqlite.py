@@ -58,6 +58,7 @@ class SqliteStore(Questions, SqliteUpkeep, TokenTable):
         return version
 
     version_at_once = version
+    hears = True
 
     def _migrate(self) -> None:
         with self._reading() as connection:

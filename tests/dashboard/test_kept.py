@@ -175,11 +175,11 @@ def test_what_is_kept_is_bounded(answers: Answers, monkeypatch: pytest.MonkeyPat
 
 
 def test_what_is_still_right_needs_no_question(store: Versioned, answers: Answers) -> None:
-    assert answers.at_once("q") is None
+    assert answers.find("q", store.now) is None
     got(answers, "q", lambda: "kept")
-    assert answers.at_once("q") is not None
+    assert answers.find("q", store.now) is not None
     store.now = 2
-    assert answers.at_once("q") is None
+    assert answers.find("q", store.now) is None
     assert (answers.hits, answers.misses) == (1, 1)
 
 

@@ -38,6 +38,8 @@ class Told:
     def version_at_once(self) -> int | None:
         return None
 
+    hears = False
+
     def last_sequence(self) -> int:
         return self.changes[-1].sequence if self.changes else 0
 

@@ -110,12 +110,34 @@ def test_what_fails_is_said_by_the_route_and_asked_for_again(
     assert body(asyncio.run(Renewals(answers).get("q"))) == b"4"
 
 
-def test_where_a_server_has_to_be_asked_the_route_does_it(
-    store: Versioned, answers: Answers, monkeypatch: pytest.MonkeyPatch
+def test_where_a_server_has_to_be_asked_one_asks_for_all(
+    store: Versioned, answers: Answers
 ) -> None:
+    answers.get("q", lambda: store.now)
+    store.is_known, store.asked = False, 0
+
+    async def run() -> list[bytes]:
+        renewals = Renewals(answers)
+        return [body(each) for each in await asyncio.gather(*(renewals.get("q") for _ in range(9)))]
+
+    assert asyncio.run(run()) == 9 * [b"1"]
+    assert store.asked == 1
+    store.now = 2
+    assert asyncio.run(run()) == 9 * [b"2"]
+
+
+def test_where_a_server_is_away_the_route_says_so(store: Versioned, answers: Answers) -> None:
     answers.get("q", lambda: 1)
-    monkeypatch.setattr(store, "version_at_once", lambda: None)
+    store.is_known, store.is_away = False, True
     assert asyncio.run(Renewals(answers).get("q")) is None
+    store.is_away = False
+    assert body(asyncio.run(Renewals(answers).get("q"))) == b"1"
+
+
+def test_of_an_unknown_question_nobody_asks_a_server(store: Versioned, answers: Answers) -> None:
+    store.is_known = False
+    assert asyncio.run(Renewals(answers).get("q")) is None
+    assert store.asked == 0
 
 
 def test_who_goes_away_does_not_take_the_answer_along(store: Versioned, answers: Answers) -> None:
@@ -159,7 +181,9 @@ def test_those_who_wait_take_no_threads(store: Versioned, answers: Answers) -> N
     asyncio.run(run())
 
 
-def test_what_is_remembered_is_bounded(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_remembered_is_bounded(
+    store: Versioned, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(renewal, "_MOST_QUESTIONS", 10)
     monkeypatch.setattr("dashboard.kept._MOST_BUILDS", 10)
 
@@ -167,6 +191,7 @@ def test_what_is_remembered_is_bounded(answers: Answers, monkeypatch: pytest.Mon
         renewals = Renewals(answers)
         for number in range(100):
             answers.get(number, lambda: 1)
+            store.now += 1
             await renewals.get(number)
         return renewals
 

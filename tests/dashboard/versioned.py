@@ -5,6 +5,7 @@ from typing import cast
 import pytest
 
 from dashboard.kept import Answers
+from pipeline.errors import DatabaseUnavailable
 from pipeline.stores import Store
 
 
@@ -13,12 +14,18 @@ class Versioned:
 
     def __init__(self) -> None:
         self.now = 1
+        self.is_known = True
+        self.asked = 0
+        self.is_away = False
 
     def version(self) -> int:
+        self.asked += 1
+        if self.is_away:
+            raise DatabaseUnavailable("away")
         return self.now
 
     def version_at_once(self) -> int | None:
-        return self.version()
+        return self.now if self.is_known else None
 
 
 @pytest.fixture
