@@ -87,21 +87,21 @@ class Filter:
 
     def find_rig(self, context: Context) -> StoredRig:
         """The rig asked for; else the settings' rig; else the first that has readings."""
-        stored = context.store.rigs(counted=False)
-        by_name = {each.rig.name: each for each in stored}
+        wanted = context.store.rig(context.rig.name if self.rig is None else self.rig)
         if self.rig is not None:
-            if self.rig in by_name:
-                return by_name[self.rig]
-            there = ", ".join(by_name) or "none yet"
+            if wanted is not None:
+                return wanted
+            there = ", ".join(context.store.definitions()) or "none yet"
             raise NothingFoundError(f"no rig is named {self.rig!r}; there are: {there}")
-        with_readings = [each for each in stored if each.last_timestamp]
-        if not with_readings:
-            raise NothingFoundError(
-                "no readings yet; load some with `smart-sensor etl your.csv`, "
-                "or start `python main.py` for a simulation"
-            )
-        default = by_name.get(context.rig.name)
-        return default if default in with_readings else with_readings[0]
+        if wanted is not None and wanted.last_timestamp:
+            return wanted
+        for stored in context.store.rigs(counted=False):
+            if stored.last_timestamp:
+                return stored
+        raise NothingFoundError(
+            "no readings yet; load some with `smart-sensor etl your.csv`, "
+            "or start `python main.py` for a simulation"
+        )
 
 
 def filter_of(

@@ -162,13 +162,10 @@ class Live:
             return None
         changes = self._context.store.changes_after(heard, _MOST_MISSED + 1)
         changes = [each for each in changes if each.sequence <= sequence]
-        rigs = self._rigs()
+        rigs = self._context.store.definitions()
         if len(changes) > _MOST_MISSED or not _can_be_told(changes, rigs):
             return None
         return [self._message(each, rigs[each.rig]) for each in changes]
-
-    def _rigs(self) -> dict[str, Rig]:
-        return {stored.rig.name: stored.rig for stored in self._context.store.rigs(counted=False)}
 
     def _news(self) -> list[Message]:
         """Messages for what has been committed since the last look."""
@@ -184,14 +181,14 @@ class Live:
             return []
         changes = store.changes_after(self._sequence, _MOST_CHANGES + 1)
         for _ in range(_MOST_LOOKS):
-            now = store.version()
+            now = store.version_at_once() or store.version()
             if not changes or now == version:
                 break
             # What has come since the first look may be among them: the next one would find a
             # commit without a change, and send everybody to read everything anew.
             version = now
             changes = store.changes_after(self._sequence, _MOST_CHANGES + 1)
-        rigs = self._rigs()
+        rigs = store.definitions()
         # Somebody else's write leaves no change; too many are one.
         tellable = changes and len(changes) <= _MOST_CHANGES and _can_be_told(changes, rigs)
         another = is_other_file(version, self._version)
@@ -242,8 +239,7 @@ class Live:
                 "zscores": {c.name: row[c.zscore_column] for c in rig.scored_channels},
                 "levels": {c.name: row[c.alert_column] for c in rig.scored_channels},
             }
-            for frame in self._context.store.readings(selection)
-            for row in frame.head(_MOST_READINGS + 1).iter_rows(named=True)
+            for row in self._context.store.first_readings(rig, selection, _MOST_READINGS + 1)
         ]
 
 

@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 import time
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ _RESERVED = {
     *("collation", "concurrently", "lateral", "system_user", "tablesample"),  # PostgreSQL
 }
 
+# A server is not gone and back again within that.
+_TRIED_AFTER_S = 0.1
+_RESTS_SINCE = "rests since"
+
 _engines: dict[Any, sa.Engine] = {}
 _lock = threading.Lock()
 
@@ -38,13 +43,13 @@ def get_engine(settings: Settings | None = None) -> sa.Engine:
     settings = settings or get_settings()
     pool = pool_options(settings)
     timeouts_s = (settings.database_connect_timeout_s, settings.database_statement_timeout_s)
-    key = (settings.database_url, timeouts_s, *pool.items())
+    key = (settings.database_url, timeouts_s, settings.database_pool_pre_ping, *pool.items())
     with _lock:
         if key not in _engines:
             url = make_url(settings.database_url)
             sqlite = url.get_backend_name() == "sqlite"
             engine = _sqlite(url) if sqlite else _postgres(url, *timeouts_s, pool)
-            _engines[key] = quoting(engine)
+            _engines[key] = quoting(engine if sqlite else tried_after_rest(engine, settings))
         return _engines[key]
 
 
@@ -130,8 +135,37 @@ def pool_options(settings: Settings) -> dict[str, Any]:
         "max_overflow": settings.database_max_overflow,
         "pool_timeout": 10,
         "pool_recycle": settings.database_pool_recycle_s,
-        "pool_pre_ping": settings.database_pool_pre_ping,
+        "pool_use_lifo": True,  # the one that was used last need not be tried before it is used
     }
+
+
+def tried_after_rest(engine: sa.Engine, settings: Settings) -> sa.Engine:
+    """The engine, with kept connections tried before they are used, where they have rested.
+
+    SQLAlchemy's own way tries them always: as long as the server is asked without a pause, that
+    takes as long as many an answer.
+    """
+    if settings.database_pool_size and settings.database_pool_pre_ping:
+        event.listen(engine, "checkin", _rests)
+        event.listen(engine, "checkout", partial(_tried, engine.dialect))
+    return engine
+
+
+def _rests(_connection: Any, record: sa.pool.ConnectionPoolEntry) -> None:
+    record.info[_RESTS_SINCE] = time.monotonic()
+
+
+def _tried(
+    dialect: sa.Dialect, connection: Any, record: sa.pool.ConnectionPoolEntry, _proxy: Any
+) -> None:
+    since = record.info.pop(_RESTS_SINCE, None)
+    if since is None or time.monotonic() - since < _TRIED_AFTER_S:
+        return
+    try:
+        dialect.do_ping(connection)
+    except dialect.loaded_dbapi.Error:
+        # None of those that are as old will be used, and another is made in its place.
+        raise sa.exc.InvalidatePoolError from None
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:

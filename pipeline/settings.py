@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     )
     database_pool_pre_ping: bool = _setting(
         True,
-        "Whether a kept connection is tried before it is used.",
+        "Whether a kept connection that has rested is tried before it is used.",
         "true or false",
     )
     database_connect_timeout_s: Annotated[int, Field(ge=2, le=3600)] = _setting(

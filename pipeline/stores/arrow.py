@@ -14,7 +14,8 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.base import PGDialect, PGExecutionContext
 
 from pipeline.database_errors import conninfo
-from pipeline.db_utils import quoting
+from pipeline.db_utils import pool_options, quoting, tried_after_rest
+from pipeline.settings import Settings
 from pipeline.stores import interrupts
 
 if TYPE_CHECKING:
@@ -79,10 +80,15 @@ def arrow_engine(url: sa.URL, **pool: Any) -> sa.Engine:
     return quoting(sa.create_engine(theirs, paramstyle="numeric_dollar", **pool))
 
 
-def coming_engine(url: sa.URL, **pool: Any) -> Callable[[], sa.Engine]:
-    """The same, made in another thread while the caller goes on: a file can be read meanwhile."""
+def coming_engine(url: sa.URL, settings: Settings) -> Callable[[], sa.Engine]:
+    """The same with a pool, made in another thread while the caller goes on: a file can be read
+    meanwhile."""
+
+    def made() -> sa.Engine:
+        return tried_after_rest(arrow_engine(url, **pool_options(settings)), settings)
+
     with_driver = ThreadPoolExecutor(1, "arrow")
-    engine = with_driver.submit(arrow_engine, url, **pool)
+    engine = with_driver.submit(made)
     with_driver.shutdown(wait=False)
     return engine.result
 

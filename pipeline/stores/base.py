@@ -236,6 +236,12 @@ class Store(Protocol):
 
     def rigs(self, counted: bool = True) -> list[StoredRig]: ...
 
+    def rig(self, name: str) -> StoredRig | None:
+        """The rig of a name, not counted; None for one that is not stored."""
+
+    def definitions(self) -> dict[str, Rig]:
+        """The rigs by name, without what there is of their readings."""
+
     def total_records(self) -> int: ...
 
     def extent(self, selection: Range) -> Extent | None:
@@ -243,6 +249,9 @@ class Store(Protocol):
 
     def readings(self, selection: Range) -> Iterator[pl.DataFrame]:
         """Readings in time order, in frames of bounded size: rig, timestamp, and all columns."""
+
+    def first_readings(self, rig: Rig, selection: Range, limit: int) -> list[dict[str, Any]]:
+        """The first few readings of a rig's range, by column: quicker than a stream of frames."""
 
     def kpis(self, selection: Range) -> dict[str, Any] | None:
         """The figures of the design over a range, in SQL; None where there is no reading."""

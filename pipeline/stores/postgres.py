@@ -4,12 +4,14 @@ import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
 
 from pipeline.database_errors import shown, translated_errors
-from pipeline.db_utils import get_engine, pool_options
+from pipeline.db_utils import get_engine
 from pipeline.errors import DatabaseError, DatabaseUnavailable
 from pipeline.retry import Retry
 from pipeline.settings import Settings
@@ -45,7 +47,7 @@ class PostgresStore(Questions, PostgresUpkeep, TokenTable):
         super().__init__(engine, Schema(settings.table_name, self._lockable_rows))
         sa.event.listen(engine, "before_cursor_execute", take_as_sent)
         self._retry = Retry(settings.database_retry_s)
-        self._arrow = arrow.coming_engine(engine.url, **pool_options(settings))
+        self._arrow = arrow.coming_engine(engine.url, settings)
         self._retry(self._migrate)
         # With no connection to keep there is none to listen on: a pooler may stand in between.
         self._may_listen = settings.database_pool_size > 0
@@ -78,7 +80,8 @@ class PostgresStore(Questions, PostgresUpkeep, TokenTable):
     def _heard(self) -> int | None:
         return self._notices.heard if self._notices else None
 
-    def _asked_version(self) -> int:
+    @cached_property
+    def _version_query(self) -> sa.Select[*tuple[Any, ...]]:
         changes, loads = self._schema.changes, self._schema.loads
         # Every commit changes one of these, whatever the order in which commits become visible.
         figures = [
@@ -89,9 +92,11 @@ class PostgresStore(Questions, PostgresUpkeep, TokenTable):
         ]
         table = sa.text("to_regclass(quote_ident(:table))::oid::bigint")
         subqueries = (figure.scalar_subquery() for figure in figures)
-        query = sa.select(table.bindparams(table=changes.name), *subqueries)
-        with self._reading() as connection:
-            oid, *found = connection.execute(query).one()
+        return sa.select(table.bindparams(table=changes.name), *subqueries)
+
+    def _asked_version(self) -> int:
+        with self._asking() as connection:
+            oid, *found = connection.execute(self._version_query).one()
         digest = hashlib.blake2b(repr(found).encode(), digest_size=4).digest()
         # Of tables that were made anew the numbers begin anew.
         return int((oid << 32) + int.from_bytes(digest))
@@ -220,6 +225,15 @@ class PostgresStore(Questions, PostgresUpkeep, TokenTable):
             self._engine.connect().execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             ) as connection,
+        ):
+            yield connection
+
+    @contextmanager
+    def _asking(self) -> Iterator[sa.Connection]:
+        # To begin a transaction and to end it take as long as to ask.
+        with (
+            translated_errors(self._engine.url),
+            self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
         ):
             yield connection
 

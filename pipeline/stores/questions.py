@@ -88,9 +88,20 @@ class Questions:
     def rigs(self, counted: bool = True) -> list[StoredRig]:
         rigs = self._schema.rigs
         with self._reading() as connection:
-            known = states(connection, self._schema)
             rows = connection.execute(sa.select(rigs).order_by(rigs.c.name)).all()
-            return [self._stored_rig(connection, row, known[row.name], counted) for row in rows]
+            return [self._stored_rig(connection, row, counted) for row in rows]
+
+    def rig(self, name: str) -> StoredRig | None:
+        rigs = self._schema.rigs
+        with self._reading() as connection:
+            row = connection.execute(sa.select(rigs).where(rigs.c.name == name)).first()
+            return None if row is None else self._stored_rig(connection, row, counted=False)
+
+    def definitions(self) -> dict[str, Rig]:
+        rigs = self._schema.rigs.c
+        with self._asking() as connection:
+            rows = connection.execute(sa.select(rigs.name, rigs.definition))
+            return {name: rig_of(definition) for name, definition in rows}
 
     def total_records(self) -> int:
         with self._reading() as connection:
@@ -114,6 +125,12 @@ class Questions:
             for rows in result.partitions(ROWS_AT_ONCE):
                 frame = pl.DataFrame(list(map(tuple, rows)), schema=schema, orient="row")
                 yield frame.with_columns(utc_times(pl.col("timestamp")))
+
+    def first_readings(self, rig: Rig, selection: Range, limit: int) -> list[dict[str, Any]]:
+        table = self._schema.readings_of(rig)
+        query = sa.select(table).where(*within(table, selection)).order_by(table.c.timestamp)
+        with self._asking() as connection:
+            return [dict(row._mapping) for row in connection.execute(query.limit(limit))]
 
     def _readings_query(
         self, columns: Iterable[str], selection: Range
@@ -229,17 +246,23 @@ class Questions:
             .order_by(changes.sequence)
             .limit(limit)
         )
-        with self._reading() as connection:
+        with self._asking() as connection:
             return [Change(*row) for row in connection.execute(query)]
 
     def last_sequence(self) -> int:
-        with self._reading() as connection:
+        with self._asking() as connection:
             return connection.scalar(sa.select(sa.func.max(self._schema.changes.c.sequence))) or 0
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
         """One consistent view of the database for as long as the block lasts."""
         with translated_errors(self._engine.url), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _asking(self) -> Iterator[sa.Connection]:
+        """For a single statement, which is a consistent view by itself."""
+        with self._reading() as connection:
             yield connection
 
     def _columns(self, connection: sa.Connection) -> dict[str, pl.DataType]:
@@ -262,9 +285,8 @@ class Questions:
         rig = rig_of(row.definition)
         return rig, row.interval_s, parsed(row.rollups)
 
-    def _stored_rig(
-        self, connection: sa.Connection, row: sa.Row[Any], state: RollupState, counted: bool
-    ) -> StoredRig:
+    def _stored_rig(self, connection: sa.Connection, row: sa.Row[Any], counted: bool) -> StoredRig:
+        state = parsed(row.rollups)
         extent = self._ends(connection, row.name, state)
         if counted:
             extent = extent_of(connection, self._schema, Range(row.name), state)
@@ -289,7 +311,8 @@ class Questions:
                 rollups.bucket,
             )
             mine = [rollups.rig == rig, rollups.level_s == state.levels[-1]]
-        first = connection.scalar(sa.select(first_time).where(*mine).order_by(time).limit(1))
+        oldest = sa.select(first_time).where(*mine).order_by(time).limit(1)
         newest = sa.select(last_time).where(*mine).order_by(time.desc()).limit(1)
-        last = connection.scalar(newest)
+        ends = sa.select(oldest.scalar_subquery(), newest.scalar_subquery())
+        first, last = connection.execute(ends).one()
         return None if first is None or last is None else Extent(0, first, last)

@@ -2,12 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-import polars as pl
 import pytest
 
 from dashboard.answers import Context
@@ -15,7 +13,7 @@ from dashboard.live import Live
 from pipeline.errors import DatabaseUnavailable
 from pipeline.rig import Rig, load_rig
 from pipeline.settings import default_rig_file
-from pipeline.stores.base import Change, StoredRig
+from pipeline.stores.base import Change
 from tests.dashboard import made
 from tests.dashboard.heard import Message as Json
 from tests.services.server import settings_for
@@ -48,11 +46,11 @@ class Told:
             raise self.fails
         return [each for each in self.changes if each.sequence > sequence][:limit]
 
-    def rigs(self, counted: bool = True) -> list[StoredRig]:
-        return [StoredRig(rig, 1.0, 1, made.START, made.START) for rig in self.stored]
+    def definitions(self) -> dict[str, Rig]:
+        return {rig.name: rig for rig in self.stored}
 
-    def readings(self, selection: Any) -> Iterator[pl.DataFrame]:
-        return iter(())
+    def first_readings(self, rig: Rig, selection: Any, limit: int) -> list[dict[str, Any]]:
+        return []
 
     def commit(self, rows: int = 1, rig: str = PROPULSION.name) -> None:
         sequence = self.last_sequence() + 1

@@ -1,11 +1,14 @@
 """When the server is in the way: one clear line each, with the password masked, and exit code 2."""
 
 import re
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from pipeline import database_errors, db_utils
 from pipeline.errors import (
@@ -17,6 +20,7 @@ from pipeline.errors import (
 )
 from pipeline.settings import load_settings
 from pipeline.stores import open_store, postgres, timescale
+from pipeline.stores.base import Range
 from tests.conftest import Command
 from tests.pipeline.stores.conftest import CLEAN, Load, Sql
 from tests.services.postgres import PostgresServer
@@ -84,6 +88,34 @@ def test_an_option_that_the_server_or_libpq_refuses(
 ) -> None:  # fmt: skip
     line = message(f"{database_url}?{option}", smart_sensor, monkeypatch)
     assert f": {expected}" in line
+
+
+@POSTGRES
+def test_a_connection_that_died_while_it_rested_is_not_met(
+    database_url: str, home: Path, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(CLEAN)
+    tried = []
+    ping = PGDialect_psycopg.do_ping
+
+    def noted(dialect: PGDialect_psycopg, connection: Any) -> Any:
+        tried.append(connection)
+        return ping(dialect, connection)
+
+    monkeypatch.setattr(PGDialect_psycopg, "do_ping", noted)
+    monkeypatch.setattr(db_utils, "_TRIED_AFTER_S", 60.0)
+    with closing(open_store(load_settings())) as store:
+        store.last_sequence()
+        assert not tried  # it has just been used
+        monkeypatch.setattr(db_utils, "_TRIED_AFTER_S", 0.0)
+        with psycopg.connect(database_url, autocommit=True) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        assert store.last_sequence() == 1
+        assert len(list(store.readings(Range("rig-1")))) == 1  # the pool of those that speak Arrow
+    assert tried
 
 
 @POSTGRES

@@ -14,6 +14,7 @@ from pipeline.errors import RigError
 from pipeline.rig import Rig, parse_rig
 from pipeline.settings import Settings, default_rig_file, load_settings
 from pipeline.stores import Store, open_store
+from pipeline.stores.base import Range
 from pipeline.streaming import LiveWriter
 from tests.pipeline.stores.conftest import CLEAN, DIRTY, Load, Sql
 
@@ -107,6 +108,25 @@ def test_the_rig_is_kept_with_its_definition(load: Load, settings: Settings, rig
     assert (stored.total_records, stored.interval_s) == (5, 60.0)
     assert stored.first_timestamp == START
     assert stored.last_timestamp == START + timedelta(minutes=4)
+
+
+def test_one_rig_is_the_same_as_among_all(load: Load, settings: Settings) -> None:
+    load("timestamp,rig,temperature,pressure,uptime\n1,a,20,1000,1\n2,b,20,1000,1\n3,a,20,1000,1\n")
+    with closing(open_store(settings)) as store:
+        all_of_them = store.rigs(counted=False)
+        assert [store.rig(each.rig.name) for each in all_of_them] == all_of_them
+        assert store.definitions() == {each.rig.name: each.rig for each in all_of_them}
+        assert store.rig("c") is None
+
+
+def test_the_first_readings_are_those_of_all(load: Load, settings: Settings, rig: Rig) -> None:
+    load(CLEAN)
+    with closing(open_store(settings)) as store:
+        (frame,) = store.readings(Range("rig-1", START + timedelta(minutes=1)))
+        first = store.first_readings(rig, Range("rig-1", START + timedelta(minutes=1)), 3)
+        assert first == frame.select(*first[0]).head(3).to_dicts()
+        assert set(first[0]) == {"rig", "timestamp", *rig.value_columns}
+        assert store.first_readings(rig, Range("rig-1", START + timedelta(days=1)), 3) == []
 
 
 def test_a_load_again_is_known_and_does_nothing(load: Load, sql: Sql) -> None:
