@@ -1,6 +1,7 @@
 """Key figures and summaries of a range, computed by the database with bound values."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from pipeline.stores.rollup_queries import RangeSummaries
 from pipeline.stores.rollup_state import RollupState
 from pipeline.stores.schema import Schema, within
 from pipeline.stores.sql import elapsed, shifted
-from pipeline.timestamps import to_microseconds
+from pipeline.timestamps import EARLIEST, from_microseconds, to_microseconds
 
 
 class Figures:
@@ -69,7 +70,8 @@ class Figures:
             self._rig,
             found,
             # Of the newest reading; where that is gone, the newest there were.
-            last=self._last_values() or {name: summed[f"{name}_last"] for name in channels},
+            last=self._last_values(from_microseconds(summed["last_timestamp"]))
+            or {name: summed[f"{name}_last"] for name in channels},
             running=(summed[f"{counter.name}_gained"] or 0.0) if counter else None,
             gaps=(summed["gaps"], summed["gap_us"] / 3.6e9),
             rejected=self._rejected(),
@@ -79,10 +81,13 @@ class Figures:
         """Count, mean, sample deviation, extremes, median, and least-squares slope per hour."""
         return {channel.name: self._channel_summary(channel) for channel in self._rig.channels}
 
-    def _last_values(self) -> dict[str, float | None] | None:
+    def _last_values(self, moment: datetime = EARLIEST) -> dict[str, float | None] | None:
+        """Of the newest reading of the range. TimescaleDB unpacks all that is asked for of a chunk
+        that is partly compressed: where the time is known, it is not to look before it."""
         columns = (self._table.c[channel.name] for channel in self._rig.channels)
-        newest = self._table.c.timestamp.desc()
-        query = sa.select(*columns).where(*self._within).order_by(newest).limit(1)
+        timestamp = self._table.c.timestamp
+        query = sa.select(*columns).where(*self._within, timestamp >= moment)
+        query = query.order_by(timestamp.desc()).limit(1)
         row = self._connection.execute(query).first()
         return None if row is None else dict(row._mapping)
 

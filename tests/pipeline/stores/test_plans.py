@@ -7,15 +7,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from sqlalchemy import event
 
+from pipeline.rig import Rig
 from pipeline.settings import load_settings
 from pipeline.simulate import write_csv
 from pipeline.stores import Store, open_store
 from pipeline.stores.base import Range
+from pipeline.stores.postgres import PostgresStore
 from pipeline.stores.questions import Questions
 from pipeline.stores.reject_queries import WantedRejects
+from pipeline.streaming import LiveWriter
 from tests.pipeline.stores.conftest import Load, Sql
 
 START = datetime(2025, 7, 13, tzinfo=UTC)
@@ -39,6 +43,7 @@ def plans(
     store: Questions,
     ask: Callable[[Any], object],
     tables: str = r"(FROM|JOIN) sensor_data(_rollups)?\s",
+    word: str = "EXPLAIN",
 ) -> list[str]:
     """What the database would do for each statement of a question about the readings."""
     asked: list[tuple[str, Any]] = []
@@ -54,11 +59,12 @@ def plans(
     finally:
         event.remove(store._engine, "before_cursor_execute", note)
     assert asked
-    return [explained(store, *each) for each in asked]
+    return [explained(store, *each, word) for each in asked]
 
 
-def explained(store: Questions, statement: str, parameters: Any) -> str:
-    word = "EXPLAIN QUERY PLAN" if store._engine.dialect.name == "sqlite" else "EXPLAIN"
+def explained(store: Questions, statement: str, parameters: Any, word: str = "EXPLAIN") -> str:
+    if store._engine.dialect.name == "sqlite":
+        word = "EXPLAIN QUERY PLAN"
     with store._engine.connect() as connection:
         backend = getattr(store, "backend", "")
         if backend == "timescaledb" or (
@@ -104,6 +110,18 @@ def test_the_readings_of_a_range_for_trends_and_exports_use_the_key(long: Questi
     compiled = query.compile(long._engine, compile_kwargs={"literal_binds": True})
     plan = explained(long, str(compiled), ())
     assert not whole_table_is_read(plan), plan
+
+
+@pytest.mark.parametrize("database_url", ["timescale"], indirect=True)
+def test_key_figures_after_a_live_reading_do_not_unpack_a_chunk(long: Questions, rig: Rig) -> None:
+    """The chunk that it went into is no longer compressed as a whole, nor in order."""
+    newest = START + timedelta(seconds=ROWS)
+    values = {"temperature": [30.0], "pressure": [1000.0], "uptime": [1.0]}
+    assert isinstance(long, PostgresStore)
+    LiveWriter(long, rig, "live").write(pl.DataFrame({"timestamp": [newest], **values}))
+    for plan in plans(long, lambda store: store.kpis(Range("rig-1")), word="EXPLAIN ANALYZE"):
+        read = [float(number) for number in re.findall(r"actual time=\S+ rows=([\d.]+)", plan)]
+        assert max(read) <= ROWS / 10, plan
 
 
 def newest(**wanted: Any) -> Callable[[Any], object]:
