@@ -31,8 +31,10 @@ logger = logging.getLogger(__name__)
 router = APIRouter()
 
 # How often is looked for changes: where they are seen or heard of, and where a server is asked.
-LOOK_INTERVAL_S = 0.05
+LOOK_INTERVAL_S = 0.02
 ASK_INTERVAL_S = 0.2
+# After news nobody looks for so long: changes that come soon after each other are told together.
+_TOGETHER_S = 0.05
 _PAUSE_S = 2.0
 # More readings or changes than this at once: clients fetch what they show instead.
 _MOST_READINGS = 100
@@ -98,16 +100,18 @@ class Live:
 
     async def watch(self) -> None:
         """Look for changes until cancelled. A database that is away is waited for."""
+        store = self._context.store
         while True:
             interval = ASK_INTERVAL_S
             try:
-                seen = self._context.store.version_at_once()
-                if self._context.store.hears:
+                seen = store.version_at_once()
+                if store.hears:
                     interval = LOOK_INTERVAL_S
                 if seen is None or seen != self._version:
                     news = News(await run_sync(self._news, limiter=self._thread))
                     for client in self._clients:
                         client.offer(news)
+                    interval = max(interval, _TOGETHER_S)
                 self.looked_at = time.monotonic()
             except SmartSensorError as error:
                 logger.warning("live updates wait: %s", error)

@@ -188,6 +188,7 @@ def test_nothing_ends_the_watch(
     """Were it to end, every client would wait for ever, and nobody would know."""
     monkeypatch.setattr("dashboard.live.LOOK_INTERVAL_S", 0.001)
     monkeypatch.setattr("dashboard.live.ASK_INTERVAL_S", 0.001)
+    monkeypatch.setattr("dashboard.live._TOGETHER_S", 0.001)
     monkeypatch.setattr("dashboard.live._PAUSE_S", 0.001)
     client = live.join()
 
