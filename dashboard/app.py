@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import runpy
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -168,7 +169,11 @@ def __getattr__(name: str) -> FastAPI:
 
 
 if __name__ == "__main__":
-    if get_settings().workers > 1:
+    if len(sys.argv) > 1:
+        # Options and --help are those of the command, which comes back here.
+        sys.argv.insert(1, "serve")
+        runpy.run_module("pipeline.cli", run_name="__main__")
+    elif get_settings().workers > 1:
         serve_workers(get_settings())
     else:
         serve(or_exit(create_dashboard), get_settings())

@@ -23,6 +23,7 @@ def serve(
         if value is not None:
             os.environ[name] = str(value)
     used_settings()
+    del sys.argv[1:]
     # By name: the pipeline knows nothing of the web, and does not import it.
     runpy.run_module("dashboard.app", run_name="__main__", alter_sys=True)
 

@@ -33,6 +33,7 @@ COMMAND = str(Path(sys.executable).with_name("smart-sensor"))
 UVICORN = ("-m", "uvicorn", "dashboard.app:app")
 WAYS = {
     "python dashboard/app.py": DASHBOARD,
+    "python dashboard/app.py --port": (*DASHBOARD, "--host", "127.0.0.1", "--port", "{port}"),
     "smart-sensor serve": (COMMAND, "serve"),
     "smart-sensor serve --port": (COMMAND, "serve", "--host", "127.0.0.1", "--port", "{port}"),
     "uvicorn dashboard.app:app": (*UVICORN, "--port", "{port}"),
@@ -90,6 +91,12 @@ def test_a_wrong_setting_is_one_line(
     done = run_until_exit(tmp_path / "readings.db", *command, **settings)
     assert_one_line(done.returncode, done.stdout, done.stderr, *words)
     assert "hunter2" not in done.stderr
+
+
+def test_an_option_that_there_is_not_starts_nothing(tmp_path: Path) -> None:
+    done = run_until_exit(tmp_path / "readings.db", *DASHBOARD, "--nonsense")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "No such option: --nonsense" in done.stderr
 
 
 def a_folder_for_a_database(tmp_path: Path) -> Settings:
