@@ -58,6 +58,12 @@ def chrono_format(time_format: str) -> str:
 
 def check_time_format(time_format: str) -> None:
     """Raises ValueError unless a time written in this format can be read back to its day."""
+    if re.search("%[EO]?Z", time_format):
+        raise ValueError(
+            f"time_format {time_format!r}: names of zones (%Z) are not read, as many zones share "
+            "one; write them as part of the text where there is only one (as CEST), or use "
+            "offsets (%z)"
+        )
     sample = pl.Series([datetime(2031, 7, 19, 16, 43, 25, tzinfo=UTC)])
     text_format = chrono_format(time_format)
     try:

@@ -19,6 +19,9 @@ const MINUTE_S = 60;
 const HOUR_S = 60 * MINUTE_S;
 const DAY_S = 24 * HOUR_S;
 
+/** The part of a quick range, one in so many, that may lie ahead of the newest reading. */
+const MOST_AHEAD = 20;
+
 /** @type {Base} */
 export const FIRST_VIEW = Object.freeze({ kind: "last", seconds: DAY_S });
 
@@ -89,7 +92,11 @@ export function baseRange(base, extent) {
   if (base.kind === "all") return whole;
   if (base.kind === "span") return { start: base.start, end: base.end };
   if (base.kind === "date") return dayRange(base.date, extent.zone) ?? whole;
-  return { start: Math.max(whole.start, whole.end - base.seconds * 1000), end: whole.end };
+  const span = base.seconds * 1000;
+  if (whole.end - whole.start <= span) return whole;
+  // Where the usual time between readings is long: not a window that is half to come.
+  const end = extent.last + Math.min(stepOf(extent), span / MOST_AHEAD);
+  return { start: end - span, end };
 }
 
 /**
@@ -156,7 +163,7 @@ export function shift(selection, extent, direction) {
   const span = shown.end - shown.start;
   const range = { start: shown.start + direction * span, end: shown.end + direction * span };
   if (direction < 0 && shown.start <= whole.start) return null;
-  if (direction > 0 && shown.end >= whole.end) return null;
+  if (direction > 0 && shown.end > extent.last) return null;
   return select(selection, range, extent);
 }
 

@@ -234,7 +234,7 @@ export class RejectList {
         ),
         time
           ? element("time", { datetime: timestamp }, time)
-          : element("span", {}, "no readable time"),
+          : element("span", {}, "time not read"),
       ),
       element("p", {}, detail),
       element("code", {}, cut ? `${raw.slice(0, LONGEST_ROW)} …` : raw),

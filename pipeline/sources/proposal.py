@@ -1,6 +1,7 @@
 """A rig file for a source that nobody has described yet: a guess from its header and first rows.
 
-It reads the source that it was made for; names, units and the time zone are for a person to check.
+It reads the source that it was made for; names, units, limits and the time zone are for a person
+to check.
 """
 
 import difflib
@@ -291,7 +292,7 @@ def _likeness(column: str, names: Sequence[str], unit: str) -> float:
 
 
 def _head(source: str, rig: Rig, ignored: list[str]) -> str:
-    lines = ["# A guess: check names, units and the time zone."]
+    lines = ["# A guess: check names, units, limits, valid ranges and the time zone."]
     if ignored:
         lines.append(f"# Not read: {', '.join(map(_toml, ignored))}")
     return "\n".join(

@@ -163,8 +163,10 @@ class Figures:
     def _rejected(self) -> dict[str, int]:
         """Rejects by reason; those without a readable time count only without a range."""
         rejects = self._schema.rejects.c
-        # A file that grows is loaded again and again, with the same faulty rows in it.
-        query = sa.select(rejects.timestamp, rejects.reason, rejects.raw).distinct()
+        # A file that grows is loaded again and again, with the same faulty rows in it: they are
+        # known by their time, or else by their line.
+        line = sa.case((rejects.timestamp.is_(None), rejects.line))
+        query = sa.select(rejects.timestamp, line, rejects.reason, rejects.raw).distinct()
         # What came after its time had been pruned is no fault: roll-ups may stand for its value.
         query = query.where(
             rejects.rig == self._selection.rig, rejects.reason != "older_than_retention"

@@ -14,6 +14,13 @@ test("the first view is the last 24 hours of the data, the last reading included
   assert.deepEqual(range.shownRange({ base: range.FIRST_VIEW, zoom: null }, EXTENT), hours(24, 48));
 });
 
+test("a short window of a slow rig ends soon after the last reading", () => {
+  const selection = { base: { kind: "last", seconds: 900 }, zoom: null };
+  const end = EXTENT.last + 45_000;
+  assert.deepEqual(range.shownRange(selection, EXTENT), { start: end - 900_000, end });
+  assert.equal(range.shift(selection, EXTENT, 1), null);
+});
+
 test("a record shorter than the window is shown whole", () => {
   const short = { ...EXTENT, last: START + 206_000, interval: 0.1 };
   assert.deepEqual(range.shownRange(FIRST, short), { start: START, end: START + 206_100 });

@@ -199,6 +199,12 @@ def test_a_format_that_tells_no_time_is_refused(time_format: str) -> None:
         check_time_format(time_format)
 
 
+@pytest.mark.parametrize("time_format", ["%d.%m.%Y %H:%M:%S %Z", "%Y-%m-%d %H:%M:%S %EZ"])
+def test_names_of_zones_are_refused_rather_than_passed_over(time_format: str) -> None:
+    with pytest.raises(ValueError, match="names of zones"):
+        check_time_format(time_format)
+
+
 @pytest.mark.parametrize(
     "time_format", ["DD.MM.YYYY HH:mm:ss,SSS", "hh:mm A, DD/MM/YY", "%+", "%s"]
 )

@@ -90,6 +90,16 @@ def test_of_an_unknown_rig_there_is_nothing(name: str, minutes: Store) -> None:
     assert minutes.baseline(name) is None
 
 
+def test_faulty_rows_without_a_time_are_as_many_as_they_are(load: Load, settings: Settings) -> None:
+    """They look the same; in a file that has grown they are on the same lines."""
+    load("2025-07-13T00:00:00Z,20,1000,1\n1,2\n1,2\n1,2\n")
+    load("2025-07-13T00:00:00Z,20,1000,1\n1,2\n1,2\n1,2\n2025-07-13T00:01:00Z,20,1000,1\n1,2\n")
+    with closing(open_store(settings)) as store:
+        kpis = store.kpis(Range("rig-1"))
+    assert kpis is not None
+    assert kpis["rejected_by_reason"] == {"wrong_field_count": 4}
+
+
 def test_the_figures_of_a_range_are_of_that_range(minutes: Store) -> None:
     kpis = minutes.kpis(Range("rig-1", at(2), at(5)))
     assert kpis is not None
