@@ -185,7 +185,7 @@ class Live:
             return []
         changes = store.changes_after(self._sequence, _MOST_CHANGES + 1)
         for _ in range(_MOST_LOOKS):
-            now = store.version_at_once() or store.version()
+            now = store.version()
             if not changes or now == version:
                 break
             # What has come since the first look may be among them: the next one would find a

@@ -20,6 +20,9 @@ _MOST_QUESTIONS = 1_000
 # a question that everybody asks after every change takes a quarter of a processor, and no more.
 _REST = 3
 _LONGEST_REST_S = 0.5
+# So long it is waited for the version of the data. A server whose connection hangs is to hold up
+# the one who asked, not all.
+_PATIENCE_S = 1.0
 
 
 class KeptAnswers:
@@ -90,21 +93,35 @@ class Renewals:
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
         self._asked: OrderedDict[Any, Turns[Answer | None]] = OrderedDict()
-        # It does not wait for a thread that builds answers.
-        self._version = Turns(answers.version, anyio.CapacityLimiter(1))
+        self._version = self._version_turns()
 
     async def get(self, question: Any) -> Answer | None:
         """The answer that is kept and still right, or else one that is begun from now on; None
         where the route has to be asked: it knows the question, or says why there is no answer."""
         version = self._answers.version_at_once()
         if version is None and self._answers.can_renew(question):
-            version = await self._version.next()
+            version = await self._asked_version()
         if version is None:
             return None
         answer = self._answers.find(question, version)
         if answer is not None or not self._answers.can_renew(question):
             return answer
         return await self._renewed(question)
+
+    async def _asked_version(self) -> int | None:
+        turns = self._version
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return await turns.next()
+        except TimeoutError:
+            if self._version is turns:
+                # The next ones ask on another connection, whatever becomes of this one.
+                self._version = self._version_turns()
+            return None
+
+    def _version_turns(self) -> Turns[int | None]:
+        # With a thread of its own: it does not wait for those that build answers.
+        return Turns(self._answers.version, anyio.CapacityLimiter(1))
 
     async def _renewed(self, question: Any) -> Answer | None:
         turns = self._asked.get(question)

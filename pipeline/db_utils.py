@@ -26,7 +26,7 @@ _RESERVED = {
     *("collation", "concurrently", "lateral", "system_user", "tablesample"),  # PostgreSQL
 }
 
-# A server is not gone and back again within that.
+# A server is hardly gone and back again within that.
 _TRIED_AFTER_S = 0.1
 _RESTS_SINCE = "rests since"
 

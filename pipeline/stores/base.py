@@ -240,7 +240,7 @@ class Store(Protocol):
         """The rig of a name, not counted; None for one that is not stored."""
 
     def definitions(self) -> dict[str, Rig]:
-        """The rigs by name, without what there is of their readings."""
+        """The rigs in order of their names, without what there is of their readings."""
 
     def total_records(self) -> int: ...
 
@@ -367,7 +367,11 @@ class Store(Protocol):
 
     @property
     def hears(self) -> bool:
-        """Whether `version_at_once` tells of each change: it is None for a moment after it only."""
+        """Whether `version_at_once` tells of each change by itself.
+
+        In PostgreSQL a moment later: until the notice is heard it is still the one before, and then
+        None until `version` is asked.
+        """
 
 
 def span(readings: pl.DataFrame) -> tuple[datetime, datetime, int]:

@@ -92,6 +92,8 @@ class Questions:
             return [self._stored_rig(connection, row, counted) for row in rows]
 
     def rig(self, name: str) -> StoredRig | None:
+        if "\x00" in name:
+            return None  # PostgreSQL refuses such a value
         rigs = self._schema.rigs
         with self._reading() as connection:
             row = connection.execute(sa.select(rigs).where(rigs.c.name == name)).first()
@@ -100,7 +102,7 @@ class Questions:
     def definitions(self) -> dict[str, Rig]:
         rigs = self._schema.rigs.c
         with self._asking() as connection:
-            rows = connection.execute(sa.select(rigs.name, rigs.definition))
+            rows = connection.execute(sa.select(rigs.name, rigs.definition).order_by(rigs.name))
             return {name: rig_of(definition) for name, definition in rows}
 
     def total_records(self) -> int:

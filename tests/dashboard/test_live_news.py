@@ -29,14 +29,13 @@ class Told:
     changes: list[Change] = field(default_factory=list)
     fails: Exception | None = None
     stored: tuple[Rig, ...] = (PROPULSION,)
+    hears: bool = False
 
     def version(self) -> int:
         return self.now
 
     def version_at_once(self) -> int | None:
         return None
-
-    hears = False
 
     def last_sequence(self) -> int:
         return self.changes[-1].sequence if self.changes else 0
@@ -179,6 +178,24 @@ def test_a_database_that_begins_again_is_a_refresh(told: Told, live: Live) -> No
     assert news_of(live) == [{"type": "refresh", "sequence": 0, "dropped": 0}]
     told.commit()
     assert [message["sequence"] for message in news_of(live)] == [1]
+
+
+def test_where_changes_are_heard_of_nobody_waits_to_ask(
+    told: Told, live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboard.live.ASK_INTERVAL_S", 60.0)
+    told.hears = True
+    client = live.join()
+
+    async def watched() -> bytes:
+        watching = asyncio.create_task(live.watch())
+        await asyncio.sleep(0.05)
+        told.commit()
+        message = await asyncio.wait_for(client.messages.get(), timeout=5)
+        watching.cancel()
+        return message.body
+
+    assert json.loads(asyncio.run(watched()))["type"] == "change"
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailable("away"), RuntimeError("an error of ours")])

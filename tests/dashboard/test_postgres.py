@@ -23,6 +23,7 @@ from tests.services.postgres import PostgresServer
 from tests.services.server import Server, running_server, settings_for
 
 QUESTIONS = (
+    "/api/kpis?rig=%00",
     "/api/kpis",
     "/api/kpis?date=2025-07-13&rig=rig-1",
     "/api/trends?rig=rig-1",

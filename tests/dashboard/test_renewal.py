@@ -134,6 +134,30 @@ def test_where_a_server_is_away_the_route_says_so(store: Versioned, answers: Ans
     assert body(asyncio.run(Renewals(answers).get("q"))) == b"1"
 
 
+def test_a_server_that_hangs_holds_nobody_up_for_long(
+    store: Versioned, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renewal, "_PATIENCE_S", 0.05)
+    answers.get("q", lambda: 1)
+    store.is_known = False
+    hangs, ask = threading.Event(), store.version
+
+    def version() -> int:
+        assert hangs.wait(10)
+        return ask()
+
+    async def run() -> None:
+        renewals = Renewals(answers)
+        monkeypatch.setattr(store, "version", version)
+        found = await asyncio.gather(*(renewals.get("q") for _ in range(9)))
+        assert found == 9 * [None]  # all ask the route
+        monkeypatch.setattr(store, "version", ask)
+        assert body(await renewals.get("q")) == b"1"  # on another connection
+        hangs.set()
+
+    asyncio.run(run())
+
+
 def test_of_an_unknown_question_nobody_asks_a_server(store: Versioned, answers: Answers) -> None:
     store.is_known = False
     assert asyncio.run(Renewals(answers).get("q")) is None

@@ -106,7 +106,8 @@ def test_a_connection_that_died_while_it_rested_is_not_met(
     monkeypatch.setattr(db_utils, "_TRIED_AFTER_S", 60.0)
     with closing(open_store(load_settings())) as store:
         store.last_sequence()
-        assert not tried  # it has just been used
+        list(store.readings(Range("rig-1")))  # the pool of those that speak Arrow
+        assert not tried  # they have just been used
         monkeypatch.setattr(db_utils, "_TRIED_AFTER_S", 0.0)
         with psycopg.connect(database_url, autocommit=True) as other:
             other.execute(
@@ -114,8 +115,13 @@ def test_a_connection_that_died_while_it_rested_is_not_met(
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         assert store.last_sequence() == 1
-        assert len(list(store.readings(Range("rig-1")))) == 1  # the pool of those that speak Arrow
-    assert tried
+        assert len(list(store.readings(Range("rig-1")))) == 1
+        count = len(tried)
+        assert count
+    with closing(open_store(load_settings(database_pool_pre_ping=False))) as store:
+        store.last_sequence()
+        store.last_sequence()
+    assert len(tried) == count  # nobody wanted it
 
 
 @POSTGRES

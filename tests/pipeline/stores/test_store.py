@@ -115,8 +115,10 @@ def test_one_rig_is_the_same_as_among_all(load: Load, settings: Settings) -> Non
     with closing(open_store(settings)) as store:
         all_of_them = store.rigs(counted=False)
         assert [store.rig(each.rig.name) for each in all_of_them] == all_of_them
-        assert store.definitions() == {each.rig.name: each.rig for each in all_of_them}
-        assert store.rig("c") is None
+        assert list(store.definitions().items()) == [
+            (each.rig.name, each.rig) for each in all_of_them
+        ]
+        assert store.rig("c") is store.rig("a\x00") is None
 
 
 def test_the_first_readings_are_those_of_all(load: Load, settings: Settings, rig: Rig) -> None:
