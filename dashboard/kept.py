@@ -108,25 +108,25 @@ class Answers:
         """
         asked_at = time.perf_counter()
         kept = self._find(question, self._store.version())
-        if kept is None:
-            builder = self._builders[hash(question) % len(self._builders)]
+        self.hits += kept is not None
+        return kept or self._built_for_all(question, build, asked_at)
+
+    def _built_for_all(self, question: Any, build: Build, asked_at: float) -> Answer:
+        """All ask at once when the data have changed: one builds, the others wait for it. Were each
+        change to be built for beside the one before, none would be in time."""
+        builder = self._builders[hash(question) % len(self._builders)]
+        with self._lock:
+            builder.waiting += 1
+        with builder.lock:
             with self._lock:
-                builder.waiting += 1
-            # All ask at once when the data have changed: one builds, the others wait for it. Were
-            # each change to be built for beside the one before, none would be in time.
-            with builder.lock:
-                with self._lock:
-                    builder.waiting -= 1
-                try:
-                    kept = builder.shared(question, asked_at)
-                    self.hits += kept is not None
-                    kept = kept or self._built(builder, question, build)
-                finally:
-                    if not builder.waiting:
-                        builder.built = None
-        else:
-            self.hits += 1
-        return kept
+                builder.waiting -= 1
+            try:
+                shared = builder.shared(question, asked_at)
+                self.hits += shared is not None
+                return shared or self._built(builder, question, build)
+            finally:
+                if not builder.waiting:
+                    builder.built = None
 
     def _built(self, builder: _Builder, question: Any, build: Build) -> Answer:
         builder.begun_at, builder.built = time.perf_counter(), None
@@ -155,7 +155,9 @@ class Answers:
         the route finds out, and says it as it should be said."""
         build = self._builds.get(question)
         try:
-            return None if build is None else self.get(question, build)
+            if build is None:
+                return None
+            return self._built_for_all(question, build, time.perf_counter())
         except Exception:
             # Until the route succeeds again nobody need wait for another failure.
             self._builds.pop(question, None)
