@@ -107,8 +107,7 @@ class Answers:
         commit overtook is thrown away at the next question, never served as if it were new.
         """
         asked_at = time.perf_counter()
-        kept = self._find(question, self._store.version())
-        self.hits += kept is not None
+        kept = self.find(question, self._store.version())
         return kept or self._built_for_all(question, build, asked_at)
 
     def _built_for_all(self, question: Any, build: Build, asked_at: float) -> Answer:
@@ -154,9 +153,9 @@ class Answers:
         """The answer, built if need be as it was last; None where nobody knows how, or it fails:
         the route finds out, and says it as it should be said."""
         build = self._builds.get(question)
+        if build is None:
+            return None
         try:
-            if build is None:
-                return None
             return self._built_for_all(question, build, time.perf_counter())
         except Exception:
             # Until the route succeeds again nobody need wait for another failure.

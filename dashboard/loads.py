@@ -36,7 +36,6 @@ from pipeline.preview import preview as preview_of
 from pipeline.rig import Rig, refuse_other_units
 from pipeline.sources import Source, open_source
 from pipeline.sources.first_part import FirstPart
-from pipeline.stores import Store
 
 router = APIRouter(prefix="/api/loads", tags=["loads"], responses=documented(400, 404, 503))
 
@@ -207,7 +206,7 @@ def _previewed(context: Context, file: Upload, source: Source, rig: Rig) -> dict
     store, settings = context.store, context.settings
     # Which rigs a file names by itself is known only when all of it has been read.
     if "rig" not in source.columns.positions:
-        stored = _stored(store, rig.name)
+        stored = store.definitions().get(rig.name)
         if stored is not None:
             refuse_other_units(rig, stored)
     found = preview_of(part, rig, settings.outliers, lambda _: None, store.retained_from())
@@ -277,18 +276,13 @@ def _rig_of(context: Context, name: str | None) -> Rig:
     """
     if name is None or name == context.rig.name:
         return context.rig
-    stored = _stored(context.store, name)
+    stored = context.store.definitions().get(name)
     if stored is not None:
         return stored
     try:
         return context.rig.renamed(name)
     except RigError as error:
         raise QueryError(f"rig={name!r}: {error}") from None
-
-
-def _stored(store: Store, name: str) -> Rig | None:
-    rigs = (each.rig for each in store.rigs(counted=False))
-    return next((rig for rig in rigs if rig.name == name), None)
 
 
 def _refuse_control_characters(name: str) -> None:

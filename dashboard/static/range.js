@@ -96,7 +96,7 @@ export function baseRange(base, extent) {
   if (whole.end - whole.start <= span) return whole;
   // Where the usual time between readings is long: not a window that is half to come.
   const end = extent.last + Math.min(stepOf(extent), span / MOST_AHEAD);
-  return { start: end - span, end };
+  return { start: Math.max(whole.start, end - span), end };
 }
 
 /**

@@ -21,6 +21,13 @@ test("a short window of a slow rig ends soon after the last reading", () => {
   assert.equal(range.shift(selection, EXTENT, 1), null);
 });
 
+test("a window that is hardly shorter than the record begins no earlier", () => {
+  const selection = { base: { kind: "last", seconds: 900 }, zoom: null };
+  const record = { ...EXTENT, last: START + 11 * MINUTE };
+  const end = record.last + 45_000;
+  assert.deepEqual(range.shownRange(selection, record), { start: START, end });
+});
+
 test("a record shorter than the window is shown whole", () => {
   const short = { ...EXTENT, last: START + 206_000, interval: 0.1 };
   assert.deepEqual(range.shownRange(FIRST, short), { start: START, end: START + 206_100 });
